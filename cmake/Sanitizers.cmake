@@ -1,0 +1,10 @@
+# HADAL_SANITIZE=address (with undefined and leak) or thread.
+if(HADAL_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(HADAL_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+elseif(HADAL_SANITIZE)
+  message(FATAL_ERROR "HADAL_SANITIZE is '${HADAL_SANITIZE}'; it can be address or thread")
+endif()

@@ -1,0 +1,195 @@
+#include "lib/base/file.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+namespace hadal {
+namespace {
+
+absl::Status ends_early(const File& file, uint64_t at, uint64_t missing) {
+  return fail(HADAL_E_FORMAT,
+              absl::StrCat(file.path(), ": the file ends at byte ", at, ", ", missing,
+                           " bytes before the end of what was to be read"),
+              "The file is truncated, or was cut while in use: download or copy it again.");
+}
+
+absl::Status system_error(hadal_status code, absl::string_view path, absl::string_view what,
+                          int os_error, absl::string_view hint) {
+  return fail(code, absl::StrCat(path, ": ", what, ": ", std::generic_category().message(os_error)),
+              hint, os_error);
+}
+
+class SystemMapping : public Mapping {
+ public:
+  SystemMapping(void* data, size_t size) : data_(data), size_(size) {}
+  ~SystemMapping() override {
+    if (size_ != 0) munmap(data_, size_);
+  }
+  std::span<const std::byte> bytes() const override {
+    return {static_cast<const std::byte*>(data_), size_};
+  }
+
+ private:
+  void* data_;
+  size_t size_;
+};
+
+class SystemFile : public File {
+ public:
+  SystemFile(std::string path, int fd, uint64_t size_bytes)
+      : File(std::move(path), size_bytes), fd_(fd) {}
+  ~SystemFile() override { close(fd_); }
+
+  absl::Status read_at(uint64_t at, std::span<std::byte> to) const override {
+    constexpr size_t kMost = size_t{1} << 30;  // Linux moves at most 2 GiB per call
+    while (!to.empty()) {
+      const ssize_t n = pread(fd_, to.data(), std::min(to.size(), kMost), static_cast<off_t>(at));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) {
+        return system_error(HADAL_E_IO, path(), absl::StrCat("reading at byte ", at), errno,
+                            "The disk or its connection failed: try again, check the device.");
+      }
+      if (n == 0) return ends_early(*this, at, to.size());
+      at += static_cast<uint64_t>(n);
+      to = to.subspan(static_cast<size_t>(n));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::shared_ptr<const Mapping>> map() const override {
+    const size_t size = static_cast<size_t>(size_bytes());
+    if (size == 0) return std::make_shared<SystemMapping>(nullptr, 0);
+    void* data = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd_, 0);
+    if (data == MAP_FAILED) {
+      return system_error(HADAL_E_IO, path(), "mapping the file", errno,
+                          "Set the option mmap to 0: the file is then read into memory.");
+    }
+    return std::make_shared<SystemMapping>(data, size);
+  }
+
+ private:
+  int fd_;
+};
+
+class SystemFiles : public FileSystem {
+ public:
+  absl::StatusOr<std::shared_ptr<const File>> open(absl::string_view path) override {
+    const std::string name(path);
+    if (name.find('\0') != std::string::npos) {
+      return fail(HADAL_E_INVALID_ARGUMENT, "a path with a zero byte in it",
+                  "Give a path without.");
+    }
+    const int fd = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+      return system_error(HADAL_E_NOT_FOUND, path, "opening the file", ENOENT,
+                          "Check the path; all shards of a split set must lie in one folder.");
+    }
+    if (fd < 0) {
+      return system_error(HADAL_E_IO, path, "opening the file", errno,
+                          "Check that this user may read the file.");
+    }
+    struct stat info;
+    if (fstat(fd, &info) != 0) {
+      const int os_error = errno;
+      close(fd);
+      return system_error(HADAL_E_IO, path, "asking for its size", os_error, "Try again.");
+    }
+    if (!S_ISREG(info.st_mode)) {
+      close(fd);
+      return fail(HADAL_E_UNSUPPORTED, absl::StrCat(path, ": not a regular file"),
+                  "Give the path of a GGUF file.");
+    }
+    return std::make_shared<SystemFile>(name, fd, static_cast<uint64_t>(info.st_size));
+  }
+};
+
+// The host's functions answer with a hadal_status and nothing else, so all we can say is which.
+absl::Status host_failure(absl::string_view path, absl::string_view what, int32_t answer) {
+  const hadal_status code = answer < 0 ? answer : HADAL_E_IO;
+  return fail(
+      code,
+      absl::StrCat(path, ": ", what, ": the host's file functions answered ", status_name(answer)),
+      "Look into the hadal_io table of the host program.");
+}
+
+struct HostIo {
+  hadal_io vtable;
+  explicit HostIo(const hadal_io& v) : vtable(v) {}
+  HostIo(const HostIo&) = delete;
+  HostIo& operator=(const HostIo&) = delete;
+  ~HostIo() {
+    if (vtable.destroy != nullptr) vtable.destroy(vtable.user_data);
+  }
+};
+
+class HostFile : public File {
+ public:
+  HostFile(std::string path, std::shared_ptr<HostIo> io, void* file, uint64_t size_bytes)
+      : File(std::move(path), size_bytes), io_(std::move(io)), file_(file) {}
+  ~HostFile() override { io_->vtable.close(io_->vtable.user_data, file_); }
+
+  absl::Status read_at(uint64_t at, std::span<std::byte> to) const override {
+    while (!to.empty()) {
+      size_t done = 0;
+      const int32_t answer =
+          io_->vtable.read_at(io_->vtable.user_data, file_, at, to.data(), to.size(), &done);
+      if (answer != HADAL_OK) {
+        return host_failure(path(), absl::StrCat("reading at byte ", at), answer);
+      }
+      if (done > to.size()) {
+        return host_failure(path(), "reading more bytes than asked for", HADAL_E_IO);
+      }
+      if (done == 0) return ends_early(*this, at, to.size());
+      at += done;
+      to = to.subspan(done);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::shared_ptr<const Mapping>> map() const override {
+    return fail(HADAL_E_UNSUPPORTED, absl::StrCat(path(), ": the host's files cannot be mapped"),
+                "Set the option mmap to 0.");
+  }
+
+ private:
+  std::shared_ptr<HostIo> io_;
+  void* file_;
+};
+
+class HostFiles : public FileSystem {
+ public:
+  explicit HostFiles(const hadal_io& vtable) : io_(std::make_shared<HostIo>(vtable)) {}
+
+  absl::StatusOr<std::shared_ptr<const File>> open(absl::string_view path) override {
+    void* file = nullptr;
+    const hadal_io& v = io_->vtable;
+    const int32_t answer = v.open(v.user_data, path.data(), path.size(), HADAL_IO_READ, &file);
+    if (answer != HADAL_OK) return host_failure(path, "opening the file", answer);
+    uint64_t size = 0;
+    const int32_t size_answer = v.size(v.user_data, file, &size);
+    if (size_answer != HADAL_OK) {
+      v.close(v.user_data, file);
+      return host_failure(path, "asking for its size", size_answer);
+    }
+    return std::make_shared<HostFile>(std::string(path), io_, file, size);
+  }
+
+ private:
+  std::shared_ptr<HostIo> io_;
+};
+
+}  // namespace
+
+std::shared_ptr<FileSystem> system_files() { return std::make_shared<SystemFiles>(); }
+
+std::shared_ptr<FileSystem> host_files(const hadal_io& vtable) {
+  return std::make_shared<HostFiles>(vtable);
+}
+
+}  // namespace hadal

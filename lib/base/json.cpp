@@ -1,0 +1,29 @@
+#include "lib/base/json.hpp"
+
+namespace hadal {
+
+absl::StatusOr<Json> parse_json(absl::string_view text, absl::string_view what, int max_depth) {
+  bool too_deep = false;
+  const auto watch = [&](int depth, Json::parse_event_t, Json&) {
+    if (depth > max_depth) too_deep = true;
+    return !too_deep;  // drops what is below
+  };
+  try {
+    Json value = Json::parse(text.begin(), text.end(), watch);
+    if (too_deep) {
+      return fail(HADAL_E_FORMAT,
+                  absl::StrCat(what, ": JSON nested deeper than ", max_depth, " levels"),
+                  "Real files are flat: check where this one comes from.");
+    }
+    return value;
+  } catch (const Json::exception& error) {
+    return fail(HADAL_E_FORMAT, absl::StrCat(what, ": not valid JSON: ", error.what()),
+                "The text is damaged or cut: compare it with its source.");
+  }
+}
+
+std::string write_json(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace hadal
