@@ -1,0 +1,23 @@
+// See loader.hpp.
+#include "backends/loader.hpp"
+
+#include <utility>
+
+#include "backends/reference/reference_backend.hpp"
+
+namespace hadal {
+
+absl::StatusOr<std::unique_ptr<Backend>> make_backend(std::string_view name,
+                                                      std::string_view /*isa*/,
+                                                      std::shared_ptr<Memory> memory,
+                                                      std::shared_ptr<Executor> /*executor*/) {
+  if (name == "auto" || name == "reference") {
+    return std::make_unique<ReferenceBackend>(std::move(memory));
+  }
+  return fail(
+      HADAL_E_OUT_OF_RANGE,
+      absl::StrCat("there is no backend \"", absl::string_view(name.data(), name.size()), "\""),
+      "The backends are auto and reference.");
+}
+
+}  // namespace hadal
