@@ -1,0 +1,142 @@
+#include "lib/model/model.hpp"
+
+#include <algorithm>
+
+#include "backends/loader.hpp"
+#include "lib/base/json.hpp"
+
+namespace hadal {
+namespace {
+
+int32_t rows_of_a_chunk(const ModelConfig& config, const ModelOptions& options) {
+  return options.chunk_rows > 0 ? options.chunk_rows : Buffers::default_rows(config);
+}
+
+}  // namespace
+
+const char* Model::metadata(absl::string_view key) const {
+  const MutexLock lock(&metadata_mutex_);
+  const auto known = metadata_.find(key);
+  if (known != metadata_.end()) return known->second ? known->second->c_str() : nullptr;
+  std::optional<std::string> value = compose_metadata(key);
+  auto kept = value ? std::make_unique<std::string>(*std::move(value)) : nullptr;
+  if (!kept) return nullptr;  // not remembered: a host could ask for any number of absent keys
+  return metadata_.emplace(key, std::move(kept)).first->second->c_str();
+}
+
+std::optional<std::string> Model::compose_metadata(absl::string_view key) const {
+  if (key == "hadal.config") return config_json(config_);
+  if (key == "hadal.backend") return backend_->description();
+  if (key == "hadal.keys") return write_json(Json(checkpoint_->metadata_keys()));
+  if (key == "hadal.tensors") {
+    Json list = Json::array();
+    for (const TensorEntry& entry : manifest().entries()) {
+      list.push_back({{"name", entry.name_in_file},
+                      {"hadal_name", entry.name},
+                      {"type", name(entry.dtype)},
+                      {"shape", entry.shape},
+                      {"bytes", entry.size_bytes},
+                      {"file", entry.file},
+                      {"offset", entry.offset}});
+    }
+    return write_json(list);
+  }
+  return checkpoint_->metadata(key);
+}
+
+ModelLoader::ModelLoader(Resources resources, std::string path, ModelOptions options)
+    : options_(std::move(options)), path_(std::move(path)), model_(new Model()) {
+  model_->resources_ = std::move(resources);
+}
+
+double ModelLoader::progress() const {
+  if (done()) return 1.0;
+  if (!weights_ || weights_->bytes_total() == 0) return 0.0;
+  // 1.0 is said once, at the end.
+  return std::min(0.999, static_cast<double>(weights_->bytes_done()) /
+                             static_cast<double>(weights_->bytes_total()));
+}
+
+absl::Status ModelLoader::step() {
+  Model& m = *model_;
+  switch (stage_) {
+    case Stage::kOpen: {
+      HADAL_ASSIGN_OR_RETURN(
+          m.checkpoint_,
+          open_checkpoint(*m.resources_.files, path_, options_.checkpoint, *m.resources_.log));
+      HADAL_ASSIGN_OR_RETURN(m.config_, read_config(*m.checkpoint_));
+      HADAL_ASSIGN_OR_RETURN(
+          WeightLoader loader,
+          WeightLoader::create(*m.checkpoint_, m.config_, options_.use_mmap, m.weights_));
+      weights_ = std::move(loader);
+      stage_ = Stage::kBackend;
+      return absl::OkStatus();
+    }
+    case Stage::kBackend: {
+      HADAL_ASSIGN_OR_RETURN(m.backend_, make_backend(options_.backend, options_.isa,
+                                                      m.resources_.memory, m.resources_.executor));
+      m.resources_.log->info("load", absl::StrCat("backend ", m.backend_->description()));
+      m.rope_.emplace(m.config_);
+      m.cache_.emplace(*m.backend_, m.config_);
+      m.chunk_rows_ = rows_of_a_chunk(m.config_, options_);
+      stage_ = Stage::kTokenizer;
+      return absl::OkStatus();
+    }
+    case Stage::kTokenizer: {
+      HADAL_ASSIGN_OR_RETURN(Vocabulary vocabulary, m.checkpoint_->vocabulary());
+      HADAL_ASSIGN_OR_RETURN(m.tokenizer_, Tokenizer::create(std::move(vocabulary)));
+      if (m.tokenizer_->n_tokens() > m.config_.vocab_size) {
+        return fail(HADAL_E_FORMAT,
+                    absl::StrCat(path_, ": the vocabulary has ", m.tokenizer_->n_tokens(),
+                                 " tokens, the model only ", m.config_.vocab_size, " rows"),
+                    "Tokenizer and weights are of different models: convert the file again.");
+      }
+      stage_ = Stage::kWeights;
+      return absl::OkStatus();
+    }
+    case Stage::kWeights:
+      if (!weights_->done()) {
+        HADAL_RETURN_IF_ERROR(weights_->step(*m.backend_, *m.resources_.memory));
+      }
+      if (weights_->done()) {
+        m.weight_bytes_ = weights_->take_storage();
+        stage_ = Stage::kDone;
+      }
+      return absl::OkStatus();
+    case Stage::kDone: return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_view path,
+                                       const ModelOptions& options) {
+  HADAL_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Checkpoint> checkpoint,
+      open_checkpoint(*resources.files, path, options.checkpoint, *resources.log));
+  HADAL_ASSIGN_OR_RETURN(const ModelConfig config, read_config(*checkpoint));
+  ModelWeights weights;
+  HADAL_ASSIGN_OR_RETURN(const WeightLoader loader,
+                         WeightLoader::create(*checkpoint, config, options.use_mmap, weights));
+
+  MemoryPlan plan;
+  // Norms and biases are kept as f32 besides the file; everything else lies in its bytes.
+  for (const TensorEntry& entry : checkpoint->manifest().entries()) {
+    if (entry.shape.size() == 1) plan.host_weights += static_cast<uint64_t>(entry.shape[0]) * 4;
+  }
+  (options.use_mmap ? plan.mapped : plan.host_weights) += loader.bytes_total();
+  const auto cache_bytes = [&](int64_t context) {
+    const int64_t pages = (context + kPageSize - 1) / kPageSize;
+    return static_cast<uint64_t>(pages * kPageSize * config.num_hidden_layers *
+                                 config.latent_dim() * 4);
+  };
+  const int32_t rows = rows_of_a_chunk(config, options);
+  plan.host_cache = cache_bytes(config.max_position_embeddings);
+  plan.host_scratch =
+      static_cast<uint64_t>(Buffers::size_bytes(config, rows, std::min(rows, kMaxWantedRows)));
+  const uint64_t fixed = plan.host_weights + plan.host_scratch;
+  plan.host_minimum = fixed + cache_bytes(std::min(512, config.max_position_embeddings));
+  plan.host_comfortable = fixed + plan.host_cache;
+  return plan;
+}
+
+}  // namespace hadal

@@ -1,0 +1,109 @@
+// A loaded model: checkpoint, config, backend, weights, tokenizer, in that order. Immutable once
+// loaded, except that its backend works through one queue.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "backends/backend.hpp"
+#include "lib/base/log.hpp"
+#include "lib/base/mutex.hpp"
+#include "lib/base/thread_pool.hpp"
+#include "lib/checkpoint/checkpoint.hpp"
+#include "lib/model/buffers.hpp"
+#include "lib/model/config.hpp"
+#include "lib/model/latent_cache.hpp"
+#include "lib/model/rope.hpp"
+#include "lib/model/weights.hpp"
+#include "lib/text/tokenizer.hpp"
+
+namespace hadal {
+
+struct ModelOptions {
+  std::string backend = "auto";
+  std::string isa = "auto";
+  bool use_mmap = true;
+  int32_t chunk_rows = 0;  // 0: chosen here
+  CheckpointOptions checkpoint;
+};
+
+// What a runtime gives to everything below it.
+struct Resources {
+  std::shared_ptr<FileSystem> files;
+  std::shared_ptr<Memory> memory;
+  std::shared_ptr<Executor> executor;
+  std::shared_ptr<Log> log;
+};
+
+// Most sessions that one pass serves with logits.
+inline constexpr int32_t kMaxWantedRows = 32;
+
+class Model {
+ public:
+  const ModelConfig& config() const { return config_; }
+  Backend& backend() const { return *backend_; }
+  const ModelWeights& weights() const { return weights_; }
+  const Rope& rope() const { return *rope_; }
+  const LatentCache& cache() const { return *cache_; }
+  const std::shared_ptr<const Tokenizer>& tokenizer() const { return tokenizer_; }
+  const Manifest& manifest() const { return checkpoint_->manifest(); }
+  int32_t chunk_rows() const { return chunk_rows_; }
+
+  // A metadata value of the file, or one of our own: hadal.config, hadal.tensors, hadal.keys,
+  // hadal.backend. NULL if there is none. Lives as long as the model. Thread-safe.
+  const char* metadata(absl::string_view key) const;
+
+ private:
+  friend class ModelLoader;
+  Model() = default;
+  std::optional<std::string> compose_metadata(absl::string_view key) const;
+
+  Resources resources_;
+  std::unique_ptr<Checkpoint> checkpoint_;
+  ModelConfig config_;
+  std::unique_ptr<Backend> backend_;
+  ModelWeights weights_;
+  std::vector<std::shared_ptr<const void>> weight_bytes_;
+  std::optional<Rope> rope_;
+  std::optional<LatentCache> cache_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  int32_t chunk_rows_ = 0;
+
+  mutable Mutex metadata_mutex_;
+  mutable absl::flat_hash_map<std::string, std::unique_ptr<std::string>> metadata_
+      ABSL_GUARDED_BY(metadata_mutex_);
+};
+
+// Loads a model in steps that can pause between any two.
+class ModelLoader {
+ public:
+  ModelLoader(Resources resources, std::string path, ModelOptions options);
+
+  absl::Status step();
+  bool done() const { return stage_ == Stage::kDone; }
+  double progress() const;  // 0 to 1, by bytes
+  uint64_t bytes_read() const { return weights_ ? weights_->bytes_read() : 0; }
+  std::shared_ptr<Model> take() { return std::move(model_); }  // once done
+
+ private:
+  enum class Stage { kOpen, kBackend, kTokenizer, kWeights, kDone };
+
+  ModelOptions options_;
+  std::string path_;
+  std::shared_ptr<Model> model_;
+  std::optional<WeightLoader> weights_;
+  Stage stage_ = Stage::kOpen;
+};
+
+// Bytes that a model would take, from its headers alone (hadal_memory_plan).
+struct MemoryPlan {
+  uint64_t host_weights = 0, host_cache = 0, host_scratch = 0, mapped = 0;
+  uint64_t host_minimum = 0, host_comfortable = 0;
+};
+absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_view path,
+                                       const ModelOptions& options);
+
+}  // namespace hadal

@@ -1,0 +1,53 @@
+// x is the residual stream, [n_rows, hidden_size]; every block reads a normalised copy and adds to
+// it.
+#include "lib/model/transformer.hpp"
+
+#include <vector>
+
+#include "lib/model/ffn.hpp"
+#include "lib/model/mla.hpp"
+#include "lib/model/moe.hpp"
+
+namespace hadal {
+
+void ForwardPass::begin() {
+  // All that goes in: ids, sessions, positions, and where each session's cache lies.
+  backend_.write(b_.rows.token_id, batch_.token_id().data());
+  backend_.write(b_.rows.session, batch_.session().data());
+  backend_.write(b_.rows.position, batch_.position().data());
+  backend_.write(b_.rows.page_table, batch_.page_table().data());
+  std::vector<float> cos_sin(batch_.position().size() *
+                             static_cast<size_t>(config_.qk_rope_head_dim));
+  rope_.fill(batch_.position(), cos_sin.data());
+  backend_.write(b_.rows.cos_sin, cos_sin.data());
+
+  backend_.embed(b_.rows.token_id, weights_.embed_tokens, b_.x);
+}
+
+void ForwardPass::run_layer(int32_t i) {
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(i)];
+  const CacheLayer latent_cache = cache_.layer(i, batch_.pages().data());
+
+  backend_.rms_norm(b_.x, w.input_layernorm, config_.rms_norm_eps, b_.normed);
+  mla_forward(backend_, config_, w.self_attn, rope_.softmax_scale(), b_.rows, latent_cache,
+              b_.normed, b_.mla, b_.residual);
+  backend_.add(b_.residual, b_.x);  // x += residual
+
+  backend_.rms_norm(b_.x, w.post_attention_layernorm, config_.rms_norm_eps, b_.normed);
+  if (config_.is_moe_layer(i)) {
+    moe_forward(backend_, config_, w.moe, b_.normed, b_.moe, b_.residual);
+  } else {
+    ffn_forward(backend_, w.ffn, b_.normed, b_.ffn, b_.residual);
+  }
+  backend_.add(b_.residual, b_.x);
+}
+
+void ForwardPass::finish() {
+  if (batch_.wanted_rows().empty()) return;
+  backend_.write(b_.wanted_rows, batch_.wanted_rows().data());
+  backend_.gather_rows(b_.x, b_.wanted_rows, b_.last_hidden);  // few rows need logits
+  backend_.rms_norm(b_.last_hidden, weights_.norm, config_.rms_norm_eps, b_.last_hidden);
+  backend_.matmul(b_.last_hidden, weights_.lm_head, b_.logits);
+}
+
+}  // namespace hadal

@@ -1,0 +1,45 @@
+// One pass of a batch through the trunk, a layer at a time.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/model/batch.hpp"
+#include "lib/model/buffers.hpp"
+#include "lib/model/config.hpp"
+#include "lib/model/rope.hpp"
+#include "lib/model/weights.hpp"
+
+namespace hadal {
+
+// Between any two calls the caller may pause for as long as it likes, or drop the pass: all it
+// knows is in its Batch and Buffers, and no session grows before the caller says so.
+class ForwardPass {
+ public:
+  ForwardPass(Backend& backend, const ModelConfig& config, const ModelWeights& weights,
+              const Rope& rope, const LatentCache& cache, Batch batch, const PassBuffers& buffers)
+      : backend_(backend),
+        config_(config),
+        weights_(weights),
+        rope_(rope),
+        cache_(cache),
+        batch_(std::move(batch)),
+        b_(buffers) {}
+
+  void begin();               // embedding
+  void run_layer(int32_t i);  // 0 to num_hidden_layers - 1, in order
+  void finish();              // norm and logits of the wanted rows
+
+  Batch& batch() { return batch_; }
+  const PassBuffers& buffers() const { return b_; }  // logits: [n_wanted, vocab_size]
+
+ private:
+  Backend& backend_;
+  const ModelConfig& config_;
+  const ModelWeights& weights_;
+  const Rope& rope_;
+  const LatentCache& cache_;
+  Batch batch_;
+  PassBuffers b_;
+};
+
+}  // namespace hadal

@@ -1,0 +1,109 @@
+// The weights of a model, by layer, under the names of the checkpoint; and how they get there: each
+// tensor that the configuration implies is looked up, its shape checked, its bytes mapped or read,
+// and handed to the backend.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backends/backend.hpp"
+#include "lib/checkpoint/checkpoint.hpp"
+#include "lib/model/config.hpp"
+
+namespace hadal {
+
+struct MlaWeights {
+  Weight q_a_proj, q_a_layernorm, q_b_proj;  // with a q_lora_rank
+  Weight q_proj;                             // without
+  Weight kv_a_proj_with_mqa;                 // [kv_lora_rank + qk_rope_head_dim, hidden_size]
+  Weight kv_a_layernorm;                     // [kv_lora_rank]
+  Weight k_b_proj;  // [num_attention_heads] of [kv_lora_rank, qk_nope_head_dim]: q into the latent
+  Weight v_b_proj;  // [num_attention_heads] of [v_head_dim, kv_lora_rank]: back out of it
+  Weight o_proj;    // [hidden_size, num_attention_heads * v_head_dim]
+};
+
+struct FfnWeights {
+  Weight gate_proj, up_proj, down_proj;
+};
+
+struct MoeWeights {
+  Weight gate;                     // [n_routed_experts, hidden_size], the router
+  Weight e_score_correction_bias;  // [n_routed_experts], where the router has one
+  FfnWeights experts;              // [n_routed_experts] each
+  FfnWeights shared_experts;       // one FFN as wide as all of them; absent without
+};
+
+struct LayerWeights {
+  Weight input_layernorm, post_attention_layernorm;
+  MlaWeights self_attn;
+  FfnWeights ffn;  // layers below first_k_dense_replace
+  MoeWeights moe;  // the others
+};
+
+// The layer after the last that guesses the token after the next. Read and kept for speculation.
+struct MtpWeights {
+  Weight enorm, hnorm, eh_proj;
+  LayerWeights layer;
+  Weight embed_tokens, shared_head_norm, shared_head;  // absent: the trunk's serve
+};
+
+struct ModelWeights {
+  Weight embed_tokens, norm, lm_head;
+  std::vector<LayerWeights> layers;
+  std::vector<MtpWeights> mtp;
+};
+
+// Loads the weights step by step, so that loading can pause and be cancelled.
+class WeightLoader {
+ public:
+  // Finds and checks every tensor; reads nothing. E_FORMAT names the tensor, the shape wanted and
+  // the shape found. `weights` must stay where it is until loading is done.
+  static absl::StatusOr<WeightLoader> create(const Checkpoint& checkpoint,
+                                             const ModelConfig& config, bool use_mmap,
+                                             ModelWeights& weights);
+
+  bool done() const { return next_ == steps_.size(); }
+  uint64_t bytes_done() const { return bytes_done_; }
+  uint64_t bytes_total() const { return bytes_total_; }
+  uint64_t bytes_read() const { return bytes_read_; }
+
+  // One piece of at most 16 MiB, or one mapped tensor.
+  absl::Status step(Backend& backend, Memory& memory);
+
+  // The bytes the weights lie in; keep them as long as the weights.
+  std::vector<std::shared_ptr<const void>> take_storage() { return std::move(storage_); }
+
+ private:
+  // Part of a tensor's bytes seen as a stack of matrices; offsets count from the tensor's start.
+  struct Target {
+    Weight* weight;
+    WeightSource source;  // data still null
+    int64_t offset_bytes = 0;
+  };
+  struct Step {
+    const TensorEntry* entry;
+    std::vector<Target> targets;
+    bool is_vector;  // norms and biases: kept as f32, and checked to be finite
+  };
+  friend class WeightPlan;
+
+  absl::Status finish_step(Backend& backend, Memory& memory, const Step& step,
+                           const std::byte* data);
+  absl::StatusOr<const std::byte*> as_finite_floats(Memory& memory, const TensorEntry& entry,
+                                                    const std::byte* data);
+
+  const Checkpoint* checkpoint_ = nullptr;
+  bool use_mmap_ = false;
+  std::vector<Step> steps_;
+  size_t next_ = 0;
+  Block reading_;  // the tensor being read
+  uint64_t read_so_far_ = 0;
+  uint64_t bytes_done_ = 0, bytes_total_ = 0, bytes_read_ = 0;
+  std::vector<std::shared_ptr<const Mapping>> mappings_;  // by file
+  std::vector<std::shared_ptr<const void>> storage_;
+};
+
+}  // namespace hadal
