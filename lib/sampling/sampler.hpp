@@ -40,9 +40,9 @@ class Sampler {
  public:
   explicit Sampler(SamplerOptions options);
 
-  // `n_candidates` ids from 0 may be chosen, and of those only the ones with allowed[id] set, if
-  // `allowed` is not empty. history: the tokens so far, oldest first. E_INVALID_ARGUMENT if no
-  // logit that may be chosen is finite (NaN is never chosen; +inf counts as not finite).
+  // The ids of `logits` may be chosen; if `allowed` is not empty, only those with allowed[id] set,
+  // and none beyond it. history: the tokens so far, oldest first. E_INVALID_ARGUMENT if no logit
+  // that may be chosen is finite (NaN is never chosen; +inf counts as not finite).
   absl::StatusOr<int32_t> pick(std::span<const float> logits, std::span<const int32_t> history,
                                std::span<const uint8_t> allowed, uint64_t draw) const;
 
@@ -53,6 +53,7 @@ class Sampler {
 };
 
 // log_softmax of raw logits: of one token, and of the n best, best first, ties to the lower id.
+// What is not finite has no part in it.
 struct LogProbabilities {
   float chosen = 0.0f;
   std::vector<std::pair<int32_t, float>> best;
