@@ -25,10 +25,10 @@ struct SamplerOptions {  // HADAL_OPT_TEMPERATURE ... in bounds already
   double dry_base = 1.75;
   int64_t dry_allowed_length = 2;
   int64_t dry_window = 0;
-  std::vector<int32_t> dry_breakers;
+  std::vector<int32_t> dry_breakers{};
   double xtc_probability = 0.0;
   double xtc_threshold = 0.1;
-  std::vector<std::pair<int32_t, double>> logit_bias;
+  std::vector<std::pair<int32_t, double>> logit_bias{};
   uint64_t seed = 0;
 };
 
