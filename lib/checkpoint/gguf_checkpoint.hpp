@@ -1,0 +1,16 @@
+// A GGUF file, or a set of them, as a Checkpoint: the only place that knows GGUF's names.
+#pragma once
+
+#include <memory>
+
+#include "lib/checkpoint/checkpoint.hpp"
+
+namespace hadal {
+
+// `given` is the file, or any one of a set.
+absl::StatusOr<std::unique_ptr<Checkpoint>> open_gguf_checkpoint(FileSystem& files,
+                                                                 std::shared_ptr<const File> given,
+                                                                 const CheckpointOptions& options,
+                                                                 const Log& log);
+
+}  // namespace hadal
