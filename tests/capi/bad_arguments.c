@@ -69,6 +69,7 @@ static void try_hadal_config_create(const struct objects* at) {
 }
 
 static void try_hadal_config_set_i64(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_config_set_i64(NULL, HADAL_OPT_TOP_K, 1, error));
   REFUSES(ANY_ERROR, hadal_config_set_i64(at->config, 0, 1, error));
   REFUSES(ANY_ERROR, hadal_config_set_i64(at->config, -1, 1, error));
@@ -81,6 +82,7 @@ static void try_hadal_config_set_i64(const struct objects* at) {
 }
 
 static void try_hadal_config_set_f64(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_config_set_f64(NULL, HADAL_OPT_TOP_P, 1, error));
   REFUSES(ANY_ERROR, hadal_config_set_f64(at->config, 0, 1, error));
   REFUSES(ANY_ERROR, hadal_config_set_f64(at->config, -1, 1, error));
@@ -93,6 +95,7 @@ static void try_hadal_config_set_f64(const struct objects* at) {
 }
 
 static void try_hadal_config_set_str(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_config_set_str(NULL, HADAL_OPT_BACKEND, "Once", 4, error));
   REFUSES(ANY_ERROR, hadal_config_set_str(at->config, 0, "Once", 4, error));
   REFUSES(ANY_ERROR, hadal_config_set_str(at->config, -1, "Once", 4, error));
@@ -113,6 +116,7 @@ static void try_hadal_config_free(const struct objects* at) {
 }
 
 static void try_hadal_config_set_allocator(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_config_set_allocator(NULL, &some_allocator, error));
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_config_set_allocator(at->config, NULL, error));
   REFUSES(ANY_ERROR, hadal_config_set_allocator(at->config, &empty_allocator, error));
@@ -123,6 +127,7 @@ static void try_hadal_config_set_allocator(const struct objects* at) {
 }
 
 static void try_hadal_config_set_executor(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_config_set_executor(NULL, &some_executor, error));
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_config_set_executor(at->config, NULL, error));
   REFUSES(ANY_ERROR, hadal_config_set_executor(at->config, &empty_executor, error));
@@ -133,6 +138,7 @@ static void try_hadal_config_set_executor(const struct objects* at) {
 }
 
 static void try_hadal_config_set_io(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_config_set_io(NULL, &some_io, error));
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_config_set_io(at->config, NULL, error));
   REFUSES(ANY_ERROR, hadal_config_set_io(at->config, &empty_io, error));
@@ -143,6 +149,7 @@ static void try_hadal_config_set_io(const struct objects* at) {
 }
 
 static void try_hadal_config_set_log_sink(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_config_set_log_sink(NULL, &some_log_sink, error));
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_config_set_log_sink(at->config, NULL, error));
   REFUSES(ANY_ERROR, hadal_config_set_log_sink(at->config, &empty_log_sink, error));
@@ -153,6 +160,7 @@ static void try_hadal_config_set_log_sink(const struct objects* at) {
 }
 
 static void try_hadal_runtime_create(const struct objects* at) {
+  (void)at;
   hadal_runtime* out_[1];
   fill(out_, sizeof out_);
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_runtime_create(NULL, NULL, error));
@@ -169,6 +177,7 @@ static void try_hadal_runtime_free(const struct objects* at) {
 }
 
 static void try_hadal_model_plan(const struct objects* at) {
+  (void)at;
   hadal_memory_plan out_[1];
   fill(out_, sizeof out_);
   out_[0].struct_size = sizeof out_[0];
@@ -188,6 +197,7 @@ static void try_hadal_model_plan(const struct objects* at) {
 }
 
 static void try_hadal_model_load(const struct objects* at) {
+  (void)at;
   hadal_request* out_[1];
   fill(out_, sizeof out_);
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_model_load(NULL, at->path, strlen(at->path), NULL, out_, error));
@@ -205,6 +215,7 @@ static void try_hadal_model_load(const struct objects* at) {
 }
 
 static void try_hadal_model_metadata(const struct objects* at) {
+  (void)at;
   EXPECT(hadal_model_metadata(NULL, "general.architecture", 20) == NULL);
   EXPECT(hadal_model_metadata(at->model, NULL, 3) == NULL);
   EXPECT(hadal_model_metadata(at->model, "general.architecture", SIZE_MAX) == NULL);
@@ -216,6 +227,7 @@ static void try_hadal_model_metadata(const struct objects* at) {
 }
 
 static void try_hadal_model_tokenizer(const struct objects* at) {
+  (void)at;
   hadal_tokenizer* out_[1];
   fill(out_, sizeof out_);
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_model_tokenizer(NULL, out_, error));
@@ -233,6 +245,7 @@ static void try_hadal_model_free(const struct objects* at) {
 }
 
 static void try_hadal_tokenizer_encode(const struct objects* at) {
+  (void)at;
   int32_t tokens_[4];
   size_t n_tokens_[1];
   fill(tokens_, sizeof tokens_);
@@ -262,6 +275,7 @@ static void try_hadal_tokenizer_encode(const struct objects* at) {
 }
 
 static void try_hadal_tokenizer_decode(const struct objects* at) {
+  (void)at;
   char text_[4];
   size_t text_size_[1];
   fill(text_, sizeof text_);
@@ -296,6 +310,7 @@ static void try_hadal_tokenizer_free(const struct objects* at) {
 }
 
 static void try_hadal_session_create(const struct objects* at) {
+  (void)at;
   hadal_session* out_[1];
   fill(out_, sizeof out_);
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_create(NULL, NULL, out_, error));
@@ -310,6 +325,7 @@ static void try_hadal_session_create(const struct objects* at) {
 }
 
 static void try_hadal_session_append_tokens(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_append_tokens(NULL, some_tokens, 3, error));
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_append_tokens(at->session, NULL, 3, error));
   REFUSES(ANY_ERROR, hadal_session_append_tokens(at->session, some_tokens, SIZE_MAX, error));
@@ -320,6 +336,7 @@ static void try_hadal_session_append_tokens(const struct objects* at) {
 }
 
 static void try_hadal_session_append_text(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_append_text(NULL, "Once", 4, 0, error));
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_append_text(at->session, NULL, 3, 0, error));
   REFUSES(ANY_ERROR, hadal_session_append_text(at->session, "Once", SIZE_MAX, 0, error));
@@ -332,6 +349,7 @@ static void try_hadal_session_append_text(const struct objects* at) {
 }
 
 static void try_hadal_session_add_message(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_add_message(NULL, "user", 4, "Hi", 2, error));
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_add_message(at->session, NULL, 3, "Hi", 2, error));
   REFUSES(ANY_ERROR, hadal_session_add_message(at->session, "user", SIZE_MAX, "Hi", 2, error));
@@ -346,6 +364,7 @@ static void try_hadal_session_add_message(const struct objects* at) {
 }
 
 static void try_hadal_session_add_message_json(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_add_message_json(NULL, "{\"role\":\"user\",\"content\":\"Hi\"}", 30, error));
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_add_message_json(at->session, NULL, 3, error));
   REFUSES(ANY_ERROR, hadal_session_add_message_json(at->session, "{\"role\":\"user\",\"content\":\"Hi\"}", SIZE_MAX, error));
@@ -357,6 +376,7 @@ static void try_hadal_session_add_message_json(const struct objects* at) {
 }
 
 static void try_hadal_session_apply_chat(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_apply_chat(NULL, 0, error));
   REFUSES(ANY_ERROR, hadal_session_apply_chat(at->session, INT32_MIN, error));
   REFUSES(ANY_ERROR, hadal_session_apply_chat(at->session, 1 << 30, error));
@@ -367,6 +387,7 @@ static void try_hadal_session_apply_chat(const struct objects* at) {
 }
 
 static void try_hadal_session_clear_messages(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_clear_messages(NULL, error));
 #ifdef HADAL_CHECKED_HANDLES
   REFUSES(HADAL_E_BAD_HANDLE, hadal_session_clear_messages(at->freed_session, error));
@@ -375,6 +396,7 @@ static void try_hadal_session_clear_messages(const struct objects* at) {
 }
 
 static void try_hadal_session_length(const struct objects* at) {
+  (void)at;
   EXPECT(hadal_session_length(NULL) == 0);
 #ifdef HADAL_CHECKED_HANDLES
   EXPECT(hadal_session_length(at->freed_session) == 0);
@@ -383,6 +405,7 @@ static void try_hadal_session_length(const struct objects* at) {
 }
 
 static void try_hadal_session_tokens(const struct objects* at) {
+  (void)at;
   int32_t tokens_[4];
   size_t n_tokens_[1];
   fill(tokens_, sizeof tokens_);
@@ -408,6 +431,7 @@ static void try_hadal_session_tokens(const struct objects* at) {
 }
 
 static void try_hadal_session_rewind(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_rewind(NULL, 0, error));
 #ifdef HADAL_CHECKED_HANDLES
   REFUSES(HADAL_E_BAD_HANDLE, hadal_session_rewind(at->freed_session, 0, error));
@@ -416,6 +440,7 @@ static void try_hadal_session_rewind(const struct objects* at) {
 }
 
 static void try_hadal_session_fork(const struct objects* at) {
+  (void)at;
   hadal_session* out_[1];
   fill(out_, sizeof out_);
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_fork(NULL, out_, error));
@@ -428,6 +453,7 @@ static void try_hadal_session_fork(const struct objects* at) {
 }
 
 static void try_hadal_session_prefill(const struct objects* at) {
+  (void)at;
   hadal_request* out_[1];
   fill(out_, sizeof out_);
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_prefill(NULL, NULL, out_, error));
@@ -442,6 +468,7 @@ static void try_hadal_session_prefill(const struct objects* at) {
 }
 
 static void try_hadal_session_logits(const struct objects* at) {
+  (void)at;
   float logits_[4];
   size_t n_logits_[1];
   fill(logits_, sizeof logits_);
@@ -472,6 +499,7 @@ static void try_hadal_session_free(const struct objects* at) {
 }
 
 static void try_hadal_sampler_create(const struct objects* at) {
+  (void)at;
   hadal_sampler* out_[1];
   fill(out_, sizeof out_);
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_sampler_create(NULL, NULL, out_, error));
@@ -486,6 +514,7 @@ static void try_hadal_sampler_create(const struct objects* at) {
 }
 
 static void try_hadal_sampler_pick(const struct objects* at) {
+  (void)at;
   int32_t token_[1];
   fill(token_, sizeof token_);
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_sampler_pick(NULL, NULL, some_logits, 3, 0, token_, error));
@@ -507,6 +536,7 @@ static void try_hadal_sampler_free(const struct objects* at) {
 }
 
 static void try_hadal_session_generate(const struct objects* at) {
+  (void)at;
   hadal_request* out_[1];
   fill(out_, sizeof out_);
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_session_generate(NULL, at->sampler, NULL, out_, error));
@@ -524,6 +554,7 @@ static void try_hadal_session_generate(const struct objects* at) {
 }
 
 static void try_hadal_request_step(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_request_step(NULL, 0, error));
 #ifdef HADAL_CHECKED_HANDLES
   REFUSES(HADAL_E_BAD_HANDLE, hadal_request_step(at->freed_request, 0, error));
@@ -532,6 +563,7 @@ static void try_hadal_request_step(const struct objects* at) {
 }
 
 static void try_hadal_request_poll(const struct objects* at) {
+  (void)at;
   hadal_event out_[1];
   fill(out_, sizeof out_);
   out_[0].struct_size = sizeof out_[0];
@@ -546,6 +578,7 @@ static void try_hadal_request_poll(const struct objects* at) {
 }
 
 static void try_hadal_request_wait(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_request_wait(NULL, 0, error));
 #ifdef HADAL_CHECKED_HANDLES
   REFUSES(HADAL_E_BAD_HANDLE, hadal_request_wait(at->freed_request, 0, error));
@@ -559,6 +592,7 @@ static void try_hadal_request_cancel(const struct objects* at) {
 }
 
 static void try_hadal_request_set_callback(const struct objects* at) {
+  (void)at;
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_request_set_callback(NULL, some_fn, NULL, NULL, error));
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_request_set_callback(at->request, NULL, NULL, NULL, error));
 #ifdef HADAL_CHECKED_HANDLES
@@ -568,6 +602,7 @@ static void try_hadal_request_set_callback(const struct objects* at) {
 }
 
 static void try_hadal_request_take_model(const struct objects* at) {
+  (void)at;
   hadal_model* out_[1];
   fill(out_, sizeof out_);
   REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_request_take_model(NULL, out_, error));
@@ -580,6 +615,7 @@ static void try_hadal_request_take_model(const struct objects* at) {
 }
 
 static void try_hadal_request_logprobs(const struct objects* at) {
+  (void)at;
   int32_t tokens_[4];
   float logprobs_[4];
   size_t n_top_[1];
@@ -600,6 +636,7 @@ static void try_hadal_request_logprobs(const struct objects* at) {
 }
 
 static void try_hadal_request_stats(const struct objects* at) {
+  (void)at;
   hadal_stats out_[1];
   fill(out_, sizeof out_);
   out_[0].struct_size = sizeof out_[0];
@@ -614,6 +651,7 @@ static void try_hadal_request_stats(const struct objects* at) {
 }
 
 static void try_hadal_runtime_stats(const struct objects* at) {
+  (void)at;
   hadal_stats out_[1];
   fill(out_, sizeof out_);
   out_[0].struct_size = sizeof out_[0];
