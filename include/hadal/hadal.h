@@ -411,7 +411,7 @@ HADAL_API hadal_status hadal_sampler_pick(const hadal_sampler* sampler,
 HADAL_API void hadal_sampler_free(hadal_sampler* sampler); /* [any] */
 
 /* ---- Requests: idle until first step, poll or wait ---------------------------------------------
- * While one runs, its session answers E_BUSY. A unit of work is one layer times one chunk of
+ * From its creation to its end, its session answers E_BUSY. A unit of work is one layer times one chunk of
  * tokens; between units a request can pause and be cancelled. It ends as done (DONE on every later
  * call), failed (the same error every time) or cancelled (E_CANCELLED). A generate that ends early
  * leaves the session with its earlier tokens and exactly those announced by TOKEN events. */

@@ -118,27 +118,17 @@ absl::Status host_failure(absl::string_view path, absl::string_view what, int32_
       "Look into the hadal_io table of the host program.");
 }
 
-struct HostIo {
-  hadal_io vtable;
-  explicit HostIo(const hadal_io& v) : vtable(v) {}
-  HostIo(const HostIo&) = delete;
-  HostIo& operator=(const HostIo&) = delete;
-  ~HostIo() {
-    if (vtable.destroy != nullptr) vtable.destroy(vtable.user_data);
-  }
-};
-
 class HostFile : public File {
  public:
-  HostFile(std::string path, std::shared_ptr<HostIo> io, void* file, uint64_t size_bytes)
+  HostFile(std::string path, SharedTable<hadal_io> io, void* file, uint64_t size_bytes)
       : File(std::move(path), size_bytes), io_(std::move(io)), file_(file) {}
-  ~HostFile() override { io_->vtable.close(io_->vtable.user_data, file_); }
+  ~HostFile() override { (*io_)->close((*io_)->user_data, file_); }
 
   absl::Status read_at(uint64_t at, std::span<std::byte> to) const override {
     while (!to.empty()) {
       size_t done = 0;
       const int32_t answer =
-          io_->vtable.read_at(io_->vtable.user_data, file_, at, to.data(), to.size(), &done);
+          (*io_)->read_at((*io_)->user_data, file_, at, to.data(), to.size(), &done);
       if (answer != HADAL_OK) {
         return host_failure(path(), absl::StrCat("reading at byte ", at), answer);
       }
@@ -158,38 +148,38 @@ class HostFile : public File {
   }
 
  private:
-  std::shared_ptr<HostIo> io_;
+  SharedTable<hadal_io> io_;
   void* file_;
 };
 
 class HostFiles : public FileSystem {
  public:
-  explicit HostFiles(const hadal_io& vtable) : io_(std::make_shared<HostIo>(vtable)) {}
+  explicit HostFiles(SharedTable<hadal_io> io) : io_(std::move(io)) {}
 
   absl::StatusOr<std::shared_ptr<const File>> open(absl::string_view path) override {
     void* file = nullptr;
-    const hadal_io& v = io_->vtable;
-    const int32_t answer = v.open(v.user_data, path.data(), path.size(), HADAL_IO_READ, &file);
+    const HostTable<hadal_io>& io = *io_;
+    const int32_t answer = io->open(io->user_data, path.data(), path.size(), HADAL_IO_READ, &file);
     if (answer != HADAL_OK) return host_failure(path, "opening the file", answer);
     uint64_t size = 0;
-    const int32_t size_answer = v.size(v.user_data, file, &size);
+    const int32_t size_answer = io->size(io->user_data, file, &size);
     if (size_answer != HADAL_OK) {
-      v.close(v.user_data, file);
+      io->close(io->user_data, file);
       return host_failure(path, "asking for its size", size_answer);
     }
     return std::make_shared<HostFile>(std::string(path), io_, file, size);
   }
 
  private:
-  std::shared_ptr<HostIo> io_;
+  SharedTable<hadal_io> io_;
 };
 
 }  // namespace
 
 std::shared_ptr<FileSystem> system_files() { return std::make_shared<SystemFiles>(); }
 
-std::shared_ptr<FileSystem> host_files(const hadal_io& vtable) {
-  return std::make_shared<HostFiles>(vtable);
+std::shared_ptr<FileSystem> host_files(SharedTable<hadal_io> table) {
+  return std::make_shared<HostFiles>(std::move(table));
 }
 
 }  // namespace hadal

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "lib/base/host_table.hpp"
 #include "lib/base/status.hpp"
 
 namespace hadal {
@@ -50,6 +51,6 @@ class FileSystem {
 };
 
 std::shared_ptr<FileSystem> system_files();
-std::shared_ptr<FileSystem> host_files(const hadal_io& vtable);  // calls destroy when it goes
+std::shared_ptr<FileSystem> host_files(SharedTable<hadal_io> table);
 
 }  // namespace hadal

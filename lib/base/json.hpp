@@ -15,6 +15,12 @@ using Json = nlohmann::ordered_json;
 // not JSON, or not UTF-8, or nested deeper than `max_depth`.
 absl::StatusOr<Json> parse_json(absl::string_view text, absl::string_view what, int max_depth = 64);
 
+// The same for a text from a stranger whose objects may have many keys: Json keeps their order and
+// looks each one up from the front, which takes quadratic time; this one sorts them.
+using SortedJson = nlohmann::json;
+absl::StatusOr<SortedJson> parse_sorted_json(absl::string_view text, absl::string_view what,
+                                             int max_depth = 64);
+
 // One line; bytes that are not UTF-8 are replaced.
 std::string write_json(const Json& value);
 

@@ -3,27 +3,23 @@
 
 #include <hadal/hadal.h>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "lib/base/host_table.hpp"
 
 namespace hadal {
 
 class Log {
  public:
   Log() = default;  // drops everything
-  explicit Log(const hadal_log_sink& sink) : sink_(sink) {}
-  Log(const Log&) = delete;
-  Log& operator=(const Log&) = delete;
-  ~Log() {
-    if (sink_.destroy) sink_.destroy(sink_.user_data);
-  }
+  explicit Log(SharedTable<hadal_log_sink> sink) : sink_(std::move(sink)) {}
 
-  bool wants(int32_t level) const { return sink_.write != nullptr && level <= sink_.level; }
+  bool wants(int32_t level) const { return sink_ != nullptr && level <= (*sink_)->level; }
 
   // A record of one line. `category` is the room it comes from: "load", "session" ...
   void write(int32_t level, const char* category, absl::string_view text) const {
-    if (!wants(level)) return;
-    sink_.write(sink_.user_data, level, category, text.data(), text.size());
+    if (wants(level)) {
+      (*sink_)->write((*sink_)->user_data, level, category, text.data(), text.size());
+    }
   }
   void info(const char* category, absl::string_view text) const {
     write(HADAL_LOG_INFO, category, text);
@@ -33,7 +29,7 @@ class Log {
   }
 
  private:
-  hadal_log_sink sink_ = {};
+  SharedTable<hadal_log_sink> sink_;
 };
 
 }  // namespace hadal

@@ -24,16 +24,8 @@ void Block::reset() {
   memory_.reset();
 }
 
-std::shared_ptr<Memory> Memory::create(const hadal_allocator* vtable, uint64_t budget_bytes) {
-  return std::shared_ptr<Memory>(new Memory(vtable, budget_bytes));
-}
-
-Memory::Memory(const hadal_allocator* vtable, uint64_t budget_bytes) : budget_(budget_bytes) {
-  if (vtable != nullptr) vtable_ = *vtable;
-}
-
-Memory::~Memory() {
-  if (vtable_.destroy != nullptr) vtable_.destroy(vtable_.user_data);
+std::shared_ptr<Memory> Memory::create(SharedTable<hadal_allocator> table, uint64_t budget_bytes) {
+  return std::shared_ptr<Memory>(new Memory(std::move(table), budget_bytes));
 }
 
 absl::StatusOr<Block> Memory::allocate(size_t size_bytes, MemoryTag tag) {
@@ -57,8 +49,8 @@ absl::StatusOr<Block> Memory::allocate(size_t size_bytes, MemoryTag tag) {
   } while (!live_.compare_exchange_weak(live, live + size_bytes, std::memory_order_relaxed));
 
   void* data =
-      vtable_.allocate != nullptr
-          ? vtable_.allocate(vtable_.user_data, size_bytes, kAlign, static_cast<int32_t>(tag))
+      table_ != nullptr
+          ? (*table_)->allocate((*table_)->user_data, size_bytes, kAlign, static_cast<int32_t>(tag))
           : ::operator new(size_bytes, std::align_val_t(kAlign), std::nothrow);
   if (data == nullptr) {
     live_.fetch_sub(size_bytes, std::memory_order_relaxed);
@@ -80,8 +72,8 @@ absl::StatusOr<Block> Memory::allocate(size_t size_bytes, MemoryTag tag) {
 }
 
 void Memory::release(std::byte* data, size_t size, MemoryTag tag) noexcept {
-  if (vtable_.release != nullptr) {
-    vtable_.release(vtable_.user_data, data, size, kAlign, static_cast<int32_t>(tag));
+  if (table_ != nullptr) {
+    (*table_)->release((*table_)->user_data, data, size, kAlign, static_cast<int32_t>(tag));
   } else {
     ::operator delete(data, std::align_val_t(kAlign));
   }

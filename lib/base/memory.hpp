@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 
+#include "lib/base/host_table.hpp"
 #include "lib/base/status.hpp"
 
 namespace hadal {
@@ -51,11 +52,10 @@ class Memory : public std::enable_shared_from_this<Memory> {
  public:
   static constexpr size_t kAlign = 64;  // a cache line, and the widest vector there is
 
-  // budget_bytes 0: none. Without a vtable the system's allocator.
-  static std::shared_ptr<Memory> create(const hadal_allocator* vtable, uint64_t budget_bytes);
+  // budget_bytes 0: none. Without a table the system's allocator.
+  static std::shared_ptr<Memory> create(SharedTable<hadal_allocator> table, uint64_t budget_bytes);
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
-  ~Memory();
 
   // E_BUDGET, with what is used and what would be needed, before anything is allocated;
   // E_NO_MEMORY if the allocator refuses. Thread-safe. size_bytes 0 gives an empty block.
@@ -67,10 +67,11 @@ class Memory : public std::enable_shared_from_this<Memory> {
 
  private:
   friend class Block;
-  Memory(const hadal_allocator* vtable, uint64_t budget_bytes);
+  Memory(SharedTable<hadal_allocator> table, uint64_t budget_bytes)
+      : table_(std::move(table)), budget_(budget_bytes) {}
   void release(std::byte* data, size_t size, MemoryTag tag) noexcept;
 
-  hadal_allocator vtable_ = {};
+  const SharedTable<hadal_allocator> table_;
   const uint64_t budget_;
   std::atomic<uint64_t> live_{0};
   std::atomic<uint64_t> peak_{0};

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <system_error>
 #include <thread>
@@ -109,26 +110,23 @@ class ThreadPool : public Executor {
 
 class HostExecutor : public Executor {
  public:
-  explicit HostExecutor(const hadal_executor& vtable) : vtable_(vtable) {
-    const int32_t n = vtable_.thread_count(vtable_.user_data);
-    n_threads_ = n < 1 ? 1 : n;
-  }
-  ~HostExecutor() override {
-    if (vtable_.destroy != nullptr) vtable_.destroy(vtable_.user_data);
+  explicit HostExecutor(SharedTable<hadal_executor> table) : table_(std::move(table)) {
+    n_threads_ = std::max(1, (*table_)->thread_count((*table_)->user_data));
   }
   int thread_count() const override { return n_threads_; }
 
  private:
   void run(size_t n, void (*task)(void*, size_t), void* arg) override {
+    const HostTable<hadal_executor>& host = *table_;
     // Already inside a parallel loop of the host: a second one could deadlock.
-    if (vtable_.in_parallel != nullptr && vtable_.in_parallel(vtable_.user_data) != 0) {
+    if (host->in_parallel != nullptr && host->in_parallel(host->user_data) != 0) {
       for (size_t i = 0; i < n; ++i) task(arg, i);
       return;
     }
-    vtable_.parallel_for(vtable_.user_data, n, task, arg);
+    host->parallel_for(host->user_data, n, task, arg);
   }
 
-  hadal_executor vtable_;
+  SharedTable<hadal_executor> table_;
   int n_threads_;
 };
 
@@ -146,8 +144,8 @@ absl::StatusOr<std::shared_ptr<Executor>> thread_pool(int n_workers) {
   }
 }
 
-std::shared_ptr<Executor> host_executor(const hadal_executor& vtable) {
-  return std::make_shared<HostExecutor>(vtable);
+std::shared_ptr<Executor> host_executor(SharedTable<hadal_executor> table) {
+  return std::make_shared<HostExecutor>(std::move(table));
 }
 
 int available_cores() {

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <type_traits>
 
+#include "lib/base/host_table.hpp"
 #include "lib/base/status.hpp"
 
 namespace hadal {
@@ -61,8 +62,8 @@ std::shared_ptr<Executor> caller_only();
 // n_workers threads named "hadal-1" ..., besides the caller; E_NO_MEMORY if the system gives none.
 absl::StatusOr<std::shared_ptr<Executor>> thread_pool(int n_workers);
 
-// The host's threads. Calls destroy when it goes.
-std::shared_ptr<Executor> host_executor(const hadal_executor& vtable);
+// The host's threads.
+std::shared_ptr<Executor> host_executor(SharedTable<hadal_executor> table);
 
 // Cores this process may use; at least 1.
 int available_cores();

@@ -91,6 +91,10 @@ absl::Status ModelLoader::step() {
                                  " tokens, the model only ", m.config_.vocab_size, " rows"),
                     "Tokenizer and weights are of different models: convert the file again.");
       }
+      m.sampled_rows_.resize(static_cast<size_t>(m.config_.vocab_size));
+      for (int32_t id = 0; id < m.tokenizer_->n_tokens(); ++id) {
+        m.sampled_rows_[static_cast<size_t>(id)] = m.tokenizer_->has_text(id) ? 1 : 0;
+      }
       stage_ = Stage::kWeights;
       return absl::OkStatus();
     }

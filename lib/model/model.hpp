@@ -51,6 +51,9 @@ class Model {
   const std::shared_ptr<const Tokenizer>& tokenizer() const { return tokenizer_; }
   const Manifest& manifest() const { return checkpoint_->manifest(); }
   int32_t chunk_rows() const { return chunk_rows_; }
+  // [vocab_size], 1 for the ids that have a text. Rows beyond the tokenizer have weights, and can
+  // have the highest logit.
+  const std::vector<uint8_t>& sampled_rows() const { return sampled_rows_; }
 
   // A metadata value of the file, or one of our own: hadal.config, hadal.tensors, hadal.keys,
   // hadal.backend. NULL if there is none. Lives as long as the model. Thread-safe.
@@ -71,6 +74,7 @@ class Model {
   std::optional<LatentCache> cache_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   int32_t chunk_rows_ = 0;
+  std::vector<uint8_t> sampled_rows_;
 
   mutable Mutex metadata_mutex_;
   mutable absl::flat_hash_map<std::string, std::unique_ptr<std::string>> metadata_

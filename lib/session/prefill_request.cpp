@@ -1,0 +1,79 @@
+#include "lib/session/prefill_request.hpp"
+
+#include <algorithm>
+
+namespace hadal {
+
+PrefillRequest::PrefillRequest(std::shared_ptr<Session> session)
+    : Request(session->served().runtime), session_(std::move(session)) {}
+
+absl::StatusOr<std::shared_ptr<PrefillRequest>> PrefillRequest::create(
+    std::shared_ptr<Session> session, const Config& config) {
+  HADAL_RETURN_IF_ERROR(config.require_scope(HADAL_SCOPE_REQUEST));
+  const std::shared_ptr<PrefillRequest> request(new PrefillRequest(std::move(session)));
+  HADAL_RETURN_IF_ERROR(enlist(*request));
+  return request;
+}
+
+absl::Status PrefillRequest::enlist(PrefillRequest& request) {
+  Session& session = request.session();
+  HADAL_RETURN_IF_ERROR(session.claim());
+  if (session.length() == 0) {
+    session.release();
+    return fail(HADAL_E_INVALID_ARGUMENT, "the session is empty: there is nothing to compute",
+                "Append tokens or text, or add messages and apply the chat format, first.");
+  }
+  request.n_total_ = static_cast<int64_t>(session.n_pending(/*need_logits=*/true));
+  const auto reused = static_cast<uint64_t>(session.n_computed());
+  request.update_stats([&](RequestStats& s) { s.reused_tokens = reused; });
+  Scheduler& scheduler = session.served().scheduler;
+  const MutexLock lock(&scheduler.mutex());
+  scheduler.add(&request);
+  request.enlisted_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status PrefillRequest::work(uint64_t unit_budget_ns) {
+  if (n_done_ == 0 && !prompt_is_done_) emit_progress(0.0);
+  session_->served().scheduler.unit(unit_budget_ns);
+  return absl::OkStatus();
+}
+
+void PrefillRequest::abandon() {
+  if (!enlisted_) return;
+  enlisted_ = false;
+  session_->served().scheduler.remove(this);
+  const RequestStats s = stats();
+  runtime().prompt_tokens += s.prompt_tokens;
+  runtime().reused_tokens += s.reused_tokens;
+  runtime().generated_tokens += s.generated_tokens;
+  runtime().prefill_ns += s.prefill_ns;
+  runtime().decode_ns += s.decode_ns;
+  session_->release();
+}
+
+absl::Status PrefillRequest::rows_done(int64_t n, std::vector<float> logits) {
+  if (!prompt_is_done_) {
+    n_done_ += n;
+    prompt_is_done_ = !logits.empty();
+    update_stats([&](RequestStats& s) {
+      s.prompt_tokens = static_cast<uint64_t>(n_done_);
+      s.prefill_ns = now_ns() - started_ns();
+    });
+    emit_progress(prompt_is_done_ ? 1.0
+                                  : static_cast<double>(n_done_) /
+                                        static_cast<double>(std::max<int64_t>(n_total_, 1)));
+  }
+  return prompt_is_done_ ? prompt_done(std::move(logits)) : absl::OkStatus();
+}
+
+absl::Status PrefillRequest::prompt_done(std::vector<float>) {
+  end(absl::OkStatus());
+  return absl::OkStatus();
+}
+
+void PrefillRequest::rows_failed(const absl::Status& status) {
+  if (!ended()) end(status);
+}
+
+}  // namespace hadal

@@ -1,0 +1,42 @@
+// Computes what a session has queued.
+#pragma once
+
+#include <memory>
+
+#include "lib/session/request.hpp"
+#include "lib/session/scheduler.hpp"
+#include "lib/session/session.hpp"
+
+namespace hadal {
+
+class PrefillRequest : public Request, protected Rows {
+ public:
+  static absl::StatusOr<std::shared_ptr<PrefillRequest>> create(std::shared_ptr<Session> session,
+                                                                const Config& config);
+
+ protected:
+  explicit PrefillRequest(std::shared_ptr<Session> session);
+  // Puts the request on the scheduler's list; claims the session.
+  static absl::Status enlist(PrefillRequest& request);
+
+  Mutex& lane() final { return session_->served().scheduler.mutex(); }
+  absl::Status work(uint64_t unit_budget_ns) final;
+  void abandon() override;
+
+  Session& session() final { return *session_; }
+  bool wants_rows() final { return can_work() && !cancel_wanted(); }
+  absl::Status rows_done(int64_t n, std::vector<float> logits) final;
+  void rows_failed(const absl::Status& status) final;
+
+  // Every queued token is computed; logits are those of the last.
+  virtual absl::Status prompt_done(std::vector<float> logits);
+
+ private:
+  const std::shared_ptr<Session> session_;
+  bool enlisted_ = false;
+  int64_t n_total_ = 0;  // rows of the prompt
+  int64_t n_done_ = 0;
+  bool prompt_is_done_ = false;
+};
+
+}  // namespace hadal
