@@ -300,9 +300,8 @@ def bad_arguments_c(header):
                 n, n, 'sizeof(uint32_t)' if n in struct_outputs else '0') for n, _ in call.outputs)
         else:
             body = without_status(header, function)
-        uses = 'at->' in body
-        text += 'static void try_%s(const struct objects* at) {\n%s%s}\n\n' % (
-            function.name, '' if uses else '  (void)at;\n', body)
+        text += 'static void try_%s(const struct objects* at) {\n  (void)at;\n%s}\n\n' % (
+            function.name, body)
         called.append(function.name)
     text += 'void try_bad_arguments(const struct objects* at) {\n'
     text += ''.join('  try_%s(at);\n' % name for name in called) + '}\n'

@@ -1,0 +1,17 @@
+# The library as a guest in somebody else's process: what it needs, imports and runs at start-up;
+# and the installed package as another project finds it.
+if(NOT HADAL_SANITIZE AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+  file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/objects.txt
+       CONTENT "$<JOIN:$<JOIN:${HADAL_OBJECTS},;>,\n>\n")
+  set(release)
+  if(HADAL_ABSEIL_SOURCE)
+    set(release --release)
+  endif()
+  add_test(NAME package_library
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/package/check_library.py
+            --library $<TARGET_FILE:hadal> --objects ${CMAKE_CURRENT_BINARY_DIR}/objects.txt
+            ${release})
+  add_test(NAME package_consumer
+    COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/package/consumer_test.sh ${PROJECT_BINARY_DIR}
+            ${PROJECT_SOURCE_DIR} ${CMAKE_INSTALL_LIBDIR})
+endif()
