@@ -15,3 +15,15 @@ if(NOT HADAL_SANITIZE AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/package/consumer_test.sh ${PROJECT_BINARY_DIR}
             ${PROJECT_SOURCE_DIR} ${CMAKE_INSTALL_LIBDIR})
 endif()
+
+# What is built for the tests of the package and of the interface (test.sh release): the library, all
+# that gets installed, and the programs over hadal.h.
+get_property(package_tests DIRECTORY PROPERTY BUILDSYSTEM_TARGETS)
+list(FILTER package_tests INCLUDE REGEX "^(capi|hadal_hpp)")
+get_property(folders DIRECTORY ${PROJECT_SOURCE_DIR} PROPERTY SUBDIRECTORIES)
+list(FILTER folders INCLUDE REGEX "/examples")
+foreach(folder IN LISTS folders)
+  get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
+  list(APPEND package_tests ${targets})
+endforeach()
+add_custom_target(package_tests DEPENDS hadal ${package_tests})

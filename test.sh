@@ -1,0 +1,57 @@
+#!/bin/sh
+# test.sh [PART...]: installs what is needed, builds and passes every test. The parts, all of them
+# by default:
+#   release  the library to ship, with its private Abseil, as its users and hosts see it
+#   asan     every test under the address, leak and undefined behaviour sanitizers
+#   tsan     what works with threads under the thread sanitizer
+#   dev      every test, optimised
+# HADAL_CMAKE holds further arguments for CMake, such as -DHADAL_WERROR=ON.
+set -eu
+cd "$(dirname "$0")"
+sh cmake/install_packages.sh g++ cmake ninja-build pkg-config libabsl-dev libeigen3-dev \
+  nlohmann-json3-dev libcli11-dev libedit-dev libgtest-dev libgmock-dev libbenchmark-dev python3 \
+  clang-14 util-linux
+
+if command -v ccache > /dev/null; then
+  export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+fi
+
+build() { # PRESET [TARGET...]
+  preset=$1
+  shift
+  # shellcheck disable=SC2086 # words are wanted
+  cmake --preset "$preset" ${HADAL_CMAKE:-} > "build/$preset.log" 2>&1 ||
+    { cat "build/$preset.log"; exit 1; }
+  if [ $# -gt 0 ]; then set -- --target "$@"; fi
+  cmake --build "build/$preset" "$@"
+}
+run() { # PRESET [CTEST ARGUMENT...]
+  preset=$1
+  shift
+  ctest --test-dir "build/$preset" --output-on-failure -j "$(nproc)" --timeout 600 "$@"
+}
+
+mkdir -p build
+[ $# -gt 0 ] || set -- release asan tsan dev
+for part; do
+  echo "== $part"
+  case $part in
+    dev) build dev && run dev ;;
+    asan) build asan && run asan ;;
+    release)
+      sh cmake/fetch_abseil.sh
+      build release package_tests
+      run release -R '^(package|capi|hadal_hpp|example)'
+      ;;
+    tsan)
+      build tsan thread_tests
+      # The sanitizer needs addresses where it expects them.
+      setarch "$(uname -m)" -R ctest --test-dir build/tsan --output-on-failure -j "$(nproc)" \
+        --timeout 600 -R '^(session|capi_test|capi_host|capi_lifetime|hadal_hpp)'
+      ;;
+    *)
+      echo "test.sh: there is no part '$part'; there are release, asan, tsan and dev" >&2
+      exit 2
+      ;;
+  esac
+done
