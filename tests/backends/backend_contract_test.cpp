@@ -1,0 +1,77 @@
+// What every backend promises besides its ops: memory, copies, and how failures arrive.
+#include "tests/backends/backend_test.hpp"
+
+namespace hadal {
+namespace {
+
+using test::Matrix;
+
+class BackendContractTest : public test::BackendTest {};
+INSTANTIATE_TEST_SUITE_P(Backends, BackendContractTest, test::every_backend(), test::backend_name);
+
+TEST_P(BackendContractTest, TheFirstFailureSticksAndWaitClearsIt) {
+  test::Workbench bench(backend());
+  const Tensor two = bench.put(test::matrix(1, {1, 2}));
+  const Tensor three = bench.put(test::matrix(1, {1, 2, 3}));
+  const Tensor ids = bench.put(test::Ids{7});
+  const Tensor sum = bench.put(test::matrix(1, {10, 20}));
+  backend().add(two, three);               // shapes differ: a bug of the caller
+  backend().gather_rows(two, ids, three);  // another, after the first
+  backend().add(two, sum);                 // sound, and skipped
+  const absl::Status status = backend().wait();
+  EXPECT_EQ(code_of(status), HADAL_E_INTERNAL);
+  EXPECT_NE(message_of(status).find("add"), std::string::npos) << message_of(status);
+
+  EXPECT_TRUE(backend().wait().ok());
+  EXPECT_EQ(bench.get(sum).values, (test::Floats{10, 20}));
+  backend().add(two, sum);
+  EXPECT_EQ(bench.get(sum).values, (test::Floats{11, 22}));
+}
+
+TEST_P(BackendContractTest, ReadWaitsAndReports) {
+  test::Workbench bench(backend());
+  const Tensor two = bench.put(test::matrix(1, {1, 2}));
+  backend().add(two, bench.put(test::matrix(1, {1})));
+  float values[2] = {};
+  EXPECT_EQ(code_of(backend().read(two, values)), HADAL_E_INTERNAL);
+  EXPECT_TRUE(backend().read(two, values).ok());
+  EXPECT_EQ(values[1], 2.0f);
+}
+
+TEST_P(BackendContractTest, CopiesKeepToTheirColumns) {
+  test::Workbench bench(backend());
+  const Tensor all = bench.put(test::matrix_of(2, 4, 0.0f));
+  const float inside[] = {1, 2, 3, 4};
+  backend().write(all.columns(1, 2), inside);
+  EXPECT_EQ(bench.get(all).values, (test::Floats{0, 1, 2, 0, 0, 3, 4, 0}));
+  EXPECT_EQ(bench.get(all.columns(2, 2)).values, (test::Floats{2, 0, 4, 0}));
+}
+
+TEST_P(BackendContractTest, MemoryIsZeroedAndAligned) {
+  const Buffer buffer = test::must(backend().allocate(DType::kF32, 3, 5, MemoryTag::kScratch));
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.tensor.data) % Memory::kAlign, 0u);
+  test::Workbench bench(backend());
+  EXPECT_EQ(bench.get(buffer.tensor).values, test::Floats(15, 0.0f));
+}
+
+TEST_P(BackendContractTest, TypesThatAreNoWeightsAreRefused) {
+  const auto w = test::f32_weight(1, test::matrix(2, {1, 2}));
+  for (const DType dtype : {DType::kI32, DType::kI8, DType::kF64}) {
+    WeightSource source = w.source;
+    source.dtype = dtype;
+    EXPECT_EQ(code_of(backend().upload(source).status()), HADAL_E_UNSUPPORTED);
+  }
+}
+
+TEST_P(BackendContractTest, ImpossibleSizesAreRefusedBeforeAnythingIsAllocated) {
+  const auto huge = backend().allocate(DType::kF32, INT64_MAX / 2, 8, MemoryTag::kScratch);
+  EXPECT_EQ(code_of(huge.status()), HADAL_E_NO_MEMORY);
+}
+
+TEST_P(BackendContractTest, AnswersToItsName) {
+  EXPECT_EQ(backend().name(), GetParam().backend);
+  EXPECT_NE(backend().description().find(GetParam().backend), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hadal

@@ -1,0 +1,35 @@
+// Mirrors backends/loader.
+#include "backends/loader.hpp"
+
+#include <gtest/gtest.h>
+
+namespace hadal {
+namespace {
+
+absl::StatusOr<std::unique_ptr<Backend>> make(std::string_view name, std::string_view isa,
+                                              uint64_t budget_bytes = 0) {
+  return make_backend(name, isa, Memory::create(nullptr, budget_bytes), caller_only());
+}
+
+TEST(LoaderTest, GivesTheBackendOfTheName) {
+  const auto backend = make("reference", "auto");
+  ASSERT_TRUE(backend.ok());
+  EXPECT_STREQ((*backend)->name(), "reference");
+}
+
+TEST(LoaderTest, AnUnknownNameIsRefusedWithTheNamesThereAre) {
+  const auto backend = make("gpu", "auto");
+  ASSERT_EQ(code_of(backend.status()), HADAL_E_OUT_OF_RANGE);
+  EXPECT_NE(message_of(backend.status()).find("gpu"), std::string::npos);
+  EXPECT_NE(hint_of(backend.status()).find("reference"), std::string::npos);
+}
+
+TEST(LoaderTest, TheBackendKeepsToTheBudgetOfItsMemory) {
+  const auto backend = make("auto", "auto", 1000);
+  ASSERT_TRUE(backend.ok());
+  const auto buffer = (*backend)->allocate(DType::kF32, 100, 100, MemoryTag::kScratch);
+  EXPECT_EQ(code_of(buffer.status()), HADAL_E_BUDGET);
+}
+
+}  // namespace
+}  // namespace hadal

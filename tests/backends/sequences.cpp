@@ -1,0 +1,98 @@
+// See sequences.hpp.
+#include "tests/backends/sequences.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace hadal::test {
+
+Sequences::Sequences(Workbench& bench, int32_t n_sessions, int32_t max_positions, int64_t row_dim,
+                     int32_t n_layers)
+    : bench_(bench),
+      row_dim_(row_dim),
+      n_layers_(n_layers),
+      max_pages_((max_positions + kPageSize - 1) / kPageSize) {
+  const int32_t n_pages = n_sessions * max_pages_;
+  for (int32_t page = 0; page < n_pages; ++page) {
+    pages_.push_back(bench.empty(n_layers * kPageSize, row_dim));
+    page_data_.push_back(pages_.back().data);
+    page_table_.push_back(page);
+  }
+  // In an order of no pattern, made by a fixed rule.
+  std::mt19937_64 random(1);
+  for (size_t i = page_table_.size(); i > 1; --i) {
+    std::swap(page_table_[i - 1], page_table_[random() % i]);
+  }
+}
+
+BatchRows Sequences::rows(const std::vector<Span>& spans, int64_t qk_rope_head_dim) {
+  Ids session, position;
+  Matrix cos_sin{0, qk_rope_head_dim, {}};
+  for (const Span& span : spans) {
+    for (int32_t p = span.first; p < span.first + span.n; ++p) {
+      session.push_back(span.session);
+      position.push_back(p);
+      const Floats row = cos_sin_of(p, qk_rope_head_dim);
+      cos_sin.values.insert(cos_sin.values.end(), row.begin(), row.end());
+      ++cos_sin.rows;
+    }
+  }
+  BatchRows rows;
+  rows.token_id = bench_.put(Ids(session.size(), 0));
+  rows.session = bench_.put(session);
+  rows.position = bench_.put(position);
+  rows.page_table = bench_.put(page_table_, max_pages_);
+  rows.cos_sin = bench_.put(cos_sin);
+  return rows;
+}
+
+CacheLayer Sequences::layer() const {
+  CacheLayer layer;
+  layer.pages = page_data_.data();
+  layer.offset_bytes = (n_layers_ - 1) * kPageSize * row_dim_ * static_cast<int64_t>(sizeof(float));
+  layer.row_dim = row_dim_;
+  return layer;
+}
+
+Tensor Sequences::row_view(int32_t session, int32_t position) const {
+  const int32_t page =
+      page_table_[static_cast<size_t>(session * max_pages_ + position / kPageSize)];
+  Tensor view = pages_[static_cast<size_t>(page)];
+  view.data += ((n_layers_ - 1) * kPageSize + position % kPageSize) * row_dim_ *
+               static_cast<int64_t>(sizeof(float));
+  view.rows = 1;
+  return view;
+}
+
+void Sequences::set_row(int32_t session, int32_t position, const float* values) {
+  bench_.backend().write(row_view(session, position), values);
+}
+
+Matrix Sequences::row(int32_t session, int32_t position) {
+  return bench_.get(row_view(session, position));
+}
+
+int64_t Sequences::count_rows_with_values() {
+  int64_t n = 0;
+  for (const Tensor& page : pages_) {
+    const Matrix values = bench_.get(page);
+    for (int64_t r = 0; r < values.rows; ++r) {
+      const float* row = values.row(r);
+      if (std::any_of(row, row + row_dim_, [](float v) { return !std::isnan(v); })) ++n;
+    }
+  }
+  return n;
+}
+
+Floats cos_sin_of(int32_t position, int64_t qk_rope_head_dim) {
+  Floats row;
+  for (int64_t even = 0; even < qk_rope_head_dim; even += 2) {
+    const double exponent = -static_cast<double>(even) / static_cast<double>(qk_rope_head_dim);
+    const double angle = position * std::pow(10000.0, exponent);
+    row.push_back(static_cast<float>(std::cos(angle)));
+    row.push_back(static_cast<float>(std::sin(angle)));
+  }
+  return row;
+}
+
+}  // namespace hadal::test
