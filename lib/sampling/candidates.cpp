@@ -22,11 +22,11 @@ Candidates candidates_of(std::span<const float> logits) {
   return candidates;
 }
 
-float best_logit(const Candidates& candidates) {
+double best_logit(const Candidates& candidates) {
   HADAL_CHECK(!candidates.empty());
   float best = candidates[0].logit;
   for (const Candidate& c : candidates) best = c.logit > best ? c.logit : best;
-  return best;
+  return static_cast<double>(best);
 }
 
 std::vector<double> weights_of(const Candidates& candidates, double temperature) {
@@ -54,17 +54,16 @@ void keep_mass(Candidates& candidates, std::span<const double> ranks,
   constexpr size_t kSlices = 1024;
   const auto [low, high] = std::minmax_element(ranks.begin(), ranks.end());
   const double first = *low;
-  const double width = (*high - first) / kSlices;
-  const auto slice_of = [&](double rank) {
-    const double slice = width > 0.0 ? (rank - first) / width : 0.0;
-    return slice < kSlices - 1 ? static_cast<size_t>(slice) : kSlices - 1;
-  };
+  const double per_rank = kSlices / std::max(*high - first, 1e-300);
 
+  std::vector<uint16_t> slices(ranks.size());
   std::array<double, kSlices> masses{};
   std::array<size_t, kSlices> counts{};
   for (size_t i = 0; i < ranks.size(); ++i) {
-    masses[slice_of(ranks[i])] += weights[i];
-    ++counts[slice_of(ranks[i])];
+    const double slice = (ranks[i] - first) * per_rank;
+    slices[i] = static_cast<uint16_t>(slice < kSlices - 1 ? slice : kSlices - 1);
+    masses[slices[i]] += weights[i];
+    ++counts[slices[i]];
   }
   double mass = 0.0;  // of the slices before the border
   size_t border = 0;  // the first slice is never empty: the lowest rank is in it
@@ -74,28 +73,24 @@ void keep_mass(Candidates& candidates, std::span<const double> ranks,
     border = slice;
   }
 
-  struct Ranked {
-    double rank;
-    double weight;
-    size_t index;
-  };
-  std::vector<Ranked> at_border;
+  std::vector<size_t> at_border;
   at_border.reserve(counts[border]);
-  for (size_t i = 0; i < ranks.size(); ++i) {
-    if (slice_of(ranks[i]) == border) at_border.push_back({ranks[i], weights[i], i});
+  for (size_t i = 0; i < slices.size(); ++i) {
+    if (slices[i] == border) at_border.push_back(i);
   }
-  std::sort(at_border.begin(), at_border.end(), [](const Ranked& a, const Ranked& b) {
-    return a.rank < b.rank || (a.rank == b.rank && a.index < b.index);
-  });
+  const auto before = [&](size_t a, size_t b) {
+    return ranks[a] < ranks[b] || (ranks[a] == ranks[b] && a < b);
+  };
+  std::sort(at_border.begin(), at_border.end(), before);
   size_t last = 0;
-  while (last + 1 < at_border.size() && mass + at_border[last].weight < wanted) {
-    mass += at_border[last++].weight;
+  while (last + 1 < at_border.size() && mass + weights[at_border[last]] < wanted) {
+    mass += weights[at_border[last++]];
   }
-  const Ranked cut = at_border[last];
+  const size_t cut = at_border[last];
 
   size_t kept = 0;
   for (size_t i = 0; i < candidates.size(); ++i) {
-    if (ranks[i] < cut.rank || (ranks[i] == cut.rank && i <= cut.index)) {
+    if (slices[i] < border || (slices[i] == border && !before(cut, i))) {
       candidates[kept++] = candidates[i];
     }
   }

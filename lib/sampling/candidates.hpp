@@ -24,7 +24,7 @@ inline bool better(const Candidate& a, const Candidate& b) {
 Candidates candidates_of(std::span<const float> logits);
 
 // The largest logit; there must be one.
-float best_logit(const Candidates& candidates);
+double best_logit(const Candidates& candidates);
 
 // exp((logit - best) / temperature) for each candidate: probabilities, but for a common factor. The
 // best weighs 1.

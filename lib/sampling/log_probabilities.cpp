@@ -20,8 +20,7 @@ LogProbabilities log_probabilities(std::span<const float> logits, int32_t token,
   }
   if (candidates.empty()) return result;
 
-  const double log_total =
-      static_cast<double>(best_logit(candidates)) + portable_log(sum(weights_of(candidates)));
+  const double log_total = best_logit(candidates) + portable_log(sum(weights_of(candidates)));
   const auto log_p = [&](float logit) {
     return static_cast<float>(static_cast<double>(logit) - log_total);
   };

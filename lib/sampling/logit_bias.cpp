@@ -7,7 +7,7 @@
 namespace hadal {
 
 float saturated(double logit) {
-  constexpr double kMost = std::numeric_limits<float>::max();
+  constexpr double kMost = static_cast<double>(std::numeric_limits<float>::max());
   if (logit > kMost) return std::numeric_limits<float>::max();
   if (logit < -kMost) return std::numeric_limits<float>::lowest();
   return static_cast<float>(logit);

@@ -6,7 +6,7 @@ namespace hadal {
 
 void keep_min_p(Candidates& candidates, double min_p) {
   // Compared as logits: one logarithm in the place of an exponential for each candidate.
-  const double cut = static_cast<double>(best_logit(candidates)) + portable_log(min_p);
+  const double cut = best_logit(candidates) + portable_log(min_p);
   std::erase_if(candidates, [&](const Candidate& c) { return static_cast<double>(c.logit) < cut; });
 }
 

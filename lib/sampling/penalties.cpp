@@ -20,7 +20,7 @@ void apply_penalties(std::span<float> logits, std::span<const int32_t> history,
     if (id < 0 || static_cast<size_t>(id) >= logits.size()) continue;
     float& logit = logits[static_cast<size_t>(id)];
     if (logit == -std::numeric_limits<float>::infinity()) continue;
-    double value = logit;
+    auto value = static_cast<double>(logit);
     if (options.repetition_penalty != 1.0) {
       value = value > 0.0 ? value / options.repetition_penalty : value * options.repetition_penalty;
     }

@@ -25,12 +25,13 @@ constexpr double kLn2High = 0x1.62e42feep-1;
 constexpr double kLn2Low = 0x1.a39ef35793c76p-33;
 constexpr double kLog2E = 0x1.71547652b82fep+0;
 
-inline double exp_of(double x) {
+constexpr double kLeast = -708.0, kMost = 709.0;  // what portable_exp answers with a normal double
+
+// For |x| <= 709; free of branches, so that compilers can do several at once.
+inline double exp_in_range(double x) {
   // Adding 1.5 * 2^52 leaves no bits behind the point: the sum is rounded to a whole number, which
   // stands in its lowest bits.
   constexpr double kRounder = 0x1.8p52;
-  if (!(x >= -708.0)) return 0.0;
-  if (x > 709.782712893384) return kInfinity;
   const double rounded = x * kLog2E + kRounder;
   const double k = rounded - kRounder;
   const double r = (x - k * kLn2High) - k * kLn2Low;
@@ -48,20 +49,24 @@ inline double exp_of(double x) {
   const double sum = (c2 + r2 * c4) + r4 * ((c6 + r2 * c8) + r4 * (c10 + r2 * c12));
   const double power = 1.0 + (r + r2 * sum);
 
-  // Two factors, because 2^1024, which x > 709.4 asks for, is no double.
-  const int64_t exponent = std::bit_cast<int64_t>(rounded) - std::bit_cast<int64_t>(kRounder);
-  const int64_t half = exponent / 2;
-  const double scale = std::bit_cast<double>((half + 1023) << 52);
-  const double other = std::bit_cast<double>((exponent - half + 1023) << 52);
-  return power * scale * other;
+  // 2^k: the lowest bits of `rounded`, moved to the place of the exponent.
+  const uint64_t exponent = std::bit_cast<uint64_t>(rounded) + 1023;
+  return power * std::bit_cast<double>(exponent << 52);
 }
 
 }  // namespace
 
-double portable_exp(double x) { return exp_of(x); }
+double portable_exp(double x) {
+  if (!(x >= kLeast)) return 0.0;
+  return x <= kMost ? exp_in_range(x) : kInfinity;
+}
 
 void portable_exp(std::span<double> x) {
-  for (double& value : x) value = exp_of(value);
+  for (double& value : x) {
+    const double clamped = value < kLeast ? kLeast : value > kMost ? kMost : value;
+    const double power = exp_in_range(clamped);
+    value = value < kLeast ? 0.0 : value > kMost ? kInfinity : power;
+  }
 }
 
 double portable_log(double x) {

@@ -9,7 +9,7 @@
 namespace hadal {
 
 // e^x. 0 below -708, where a host that flushes denormals would see another number than one that
-// does not; +inf above 709.78. Not for NaN.
+// does not; +inf above 709. Not for NaN.
 double portable_exp(double x);
 
 // The same for every element, in place.
