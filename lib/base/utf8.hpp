@@ -1,16 +1,23 @@
-// Whether bytes are UTF-8, and a copy of them that is.
+// UTF-8: the character at the front of a text, whether bytes are UTF-8, and a copy of them that is.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "absl/strings/string_view.h"
 
 namespace hadal {
 
-// Bytes of the character at the front of `text`: 1 to 4, or 0 if it is none, cut short included.
-// Overlong forms, surrogates and what is beyond U+10FFFF are no characters.
-int utf8_length(absl::string_view text);
+inline constexpr uint32_t kNoCodePoint = 0x110000;  // a byte that is not UTF-8
 
+// How the bytes at the front of a text that is not empty stand to UTF-8.
+struct Utf8Front {
+  enum Kind : uint8_t { kWhole, kBroken, kUnfinished } kind = kBroken;
+  size_t size = 1;  // of the character; of the broken or unfinished start of one
+  uint32_t code_point = kNoCodePoint;
+};
+Utf8Front utf8_front(absl::string_view text);
 bool is_utf8(absl::string_view text);
 
 // The text with every byte that is part of no character replaced by U+FFFD.
