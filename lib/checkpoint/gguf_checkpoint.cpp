@@ -193,8 +193,8 @@ class GgufCheckpoint : public Checkpoint {
     if (name == "q_lora_rank") return q_lora_rank();
     if (name == "qk_nope_head_dim") return qk_nope_head_dim();
     if (name == "v_head_dim") return metadata().integer(head_key("value_length"));
-    if (name == "n_group") return expert_groups().first;
-    if (name == "topk_group") return expert_groups().second;
+    if (name == "n_group") return n_group();
+    if (name == "topk_group") return topk_group();
     if (is_rope_scaling(name) && !is_yarn()) return std::nullopt;
     const KeyName* known = find_key(name, Kind::kInteger);
     if (known == nullptr) return std::nullopt;
@@ -213,7 +213,7 @@ class GgufCheckpoint : public Checkpoint {
     if (name == "rope_scaling.beta_fast") return value.value_or(betas_are_one_ ? 1.0 : 32.0);
     if (name == "rope_scaling.beta_slow") return value.value_or(1.0);
     // The file holds a tenth of mscale_all_dim, and mscale has no key: files have both alike. In
-    // float, so that the float nearest to 0.0707 gives the one nearest to 0.707.
+    // float, so that 0.1 gives 1 and not a little more.
     if (name == "rope_scaling.mscale" || name == "rope_scaling.mscale_all_dim") {
       return double{static_cast<float>(value.value_or(0.0)) * 10.0f};
     }
@@ -232,7 +232,7 @@ class GgufCheckpoint : public Checkpoint {
     if (name == "scoring_func") return scoring_func();
     if (name == "topk_method") {
       if (has_correction_bias()) return "noaux_tc";
-      return expert_groups().first > 1 ? "group_limited_greedy" : "greedy";
+      return n_group() > 1 ? "group_limited_greedy" : "greedy";
     }
     if (name == "rope_scaling.type") return rope_scaling_type();
     return std::nullopt;
@@ -464,11 +464,13 @@ class GgufCheckpoint : public Checkpoint {
 
   bool has_correction_bias() const { return has_correction_bias_; }
 
-  // Number of groups, and of groups kept. No groups are one group.
-  std::pair<int64_t, int64_t> expert_groups() const {
-    if (groups_are_v3s_) return {8, 4};
-    return {integer_or(key("expert_group_count"), 1),
-            integer_or(key("expert_group_used_count"), 1)};
+  int64_t n_group() const {  // one group where there are none
+    return groups_are_v3s_ ? 8 : integer_or(key("expert_group_count"), 1);
+  }
+  absl::StatusOr<std::optional<int64_t>> topk_group() const {
+    if (groups_are_v3s_) return 4;
+    if (n_group() == 1) return 1;
+    return metadata().integer(key("expert_group_used_count"));
   }
 
   // For keys whose type has been checked. A 0 means what absence means.

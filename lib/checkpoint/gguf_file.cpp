@@ -134,7 +134,10 @@ class Parser {
   absl::Status claim(uint64_t n_bytes, absl::string_view what) {
     HADAL_RETURN_IF_ERROR(reader_.require(n_bytes, what));
     const Checked total = Checked(totals_.header_bytes) + reader_.position() + n_bytes;
-    const Checked limit = Checked(options_.limit_array_elements) * 64 + options_.limit_string_bytes;
+    // Names, scalars and the usual strings take less than this each.
+    const Checked n_items = Checked(options_.limit_array_elements) +
+                            options_.limit_metadata_entries + options_.limit_tensors;
+    const Checked limit = n_items * 64 + options_.limit_string_bytes;
     const std::optional<uint64_t> most = limit.at_most(std::numeric_limits<uint64_t>::max());
     if (!most || total.at_most(*most)) return absl::OkStatus();
     return fail(HADAL_E_LIMIT,

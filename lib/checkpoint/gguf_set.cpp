@@ -1,6 +1,5 @@
 #include "lib/checkpoint/gguf_set.hpp"
 
-#include <charconv>
 #include <optional>
 #include <string>
 #include <utility>
