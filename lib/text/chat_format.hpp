@@ -46,13 +46,16 @@ struct Piece {
   bool special = false;
 };
 
+// Formats are constants that live as long as the library.
 class ChatFormat {
  public:
-  virtual ~ChatFormat() = default;
   virtual const char* name() const = 0;  // "deepseek-v3"
   // Neighbouring stretches of text are one piece, so that BPE sees them whole.
   virtual absl::StatusOr<std::vector<Piece>> render(std::span<const Message> messages,
                                                     const ChatOptions& options) const = 0;
+
+ protected:
+  ~ChatFormat() = default;
 };
 
 // By name; E_OUT_OF_RANGE lists the names.

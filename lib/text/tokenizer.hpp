@@ -1,5 +1,6 @@
 // Text to ids and back: special tokens first, then the pre-tokenizer's pieces, then BPE in each.
-// Immutable and thread-safe. Any bytes survive the way there and back.
+// Immutable and thread-safe. Any bytes survive the way there and back (except, with a vocabulary
+// that lacks tokens for them, bytes that UTF-8 never uses: they become U+FFFD).
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,286 @@
+#include "lib/checkpoint/tokenizer_json.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "lib/base/json.hpp"
+#include "lib/text/pre_tokenizer.hpp"
+
+namespace hadal {
+namespace {
+
+// Rows of the largest vocabulary that is believed: 4 Mi, the limit for arrays in GGUF files too.
+constexpr int64_t kMostTokens = int64_t{4} << 20;
+
+constexpr absl::string_view kDamaged = "The file is damaged: download it again.";
+constexpr absl::string_view kOtherKind =
+    "hadal reads the byte-level BPE tokenizers of the DeepSeek-V3 family.";
+
+// The value of a key; null (the pointer) if there is none or it is null.
+const SortedJson* find(const SortedJson& object, const char* key) {
+  if (!object.is_object()) return nullptr;
+  const auto found = object.find(key);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+const std::string* find_string(const SortedJson& object, const char* key) {
+  const SortedJson* value = find(object, key);
+  return value != nullptr ? value->get_ptr<const std::string*>() : nullptr;
+}
+
+bool says(const SortedJson& object, const char* key, bool wanted, bool if_absent) {
+  const SortedJson* value = find(object, key);
+  if (value == nullptr) return wanted == if_absent;
+  return value->is_boolean() && value->get<bool>() == wanted;
+}
+
+// Reads one file; knows its name for messages.
+class Reader {
+ public:
+  explicit Reader(absl::string_view source) : source_(source) {}
+
+  absl::StatusOr<Vocabulary> read(const SortedJson& file, const SortedJson& config) {
+    const SortedJson* model = find(file, "model");
+    const std::string* type = model != nullptr ? find_string(*model, "type") : nullptr;
+    if (type == nullptr || *type != "BPE") return unsupported("model.type: wanted 'BPE'");
+    HADAL_RETURN_IF_ERROR(check_plain(file, *model));
+    HADAL_RETURN_IF_ERROR(read_pre_tokenizer(file));
+    HADAL_RETURN_IF_ERROR(read_vocab(*model));
+    HADAL_RETURN_IF_ERROR(read_added_tokens(file));
+    HADAL_RETURN_IF_ERROR(read_merges(*model));
+    HADAL_RETURN_IF_ERROR(read_config(config));
+    out_.source = std::string(source_);
+    return std::move(out_);
+  }
+
+ private:
+  absl::Status damaged(absl::string_view what) const {
+    return fail(HADAL_E_FORMAT, absl::StrCat(source_, ": ", what), kDamaged);
+  }
+  absl::Status unsupported(absl::string_view what) const {
+    return fail(HADAL_E_UNSUPPORTED, absl::StrCat(source_, ": ", what), kOtherKind);
+  }
+
+  // What the tokenizers of the family leave out and hadal does not do.
+  absl::Status check_plain(const SortedJson& file, const SortedJson& model) const {
+    if (const SortedJson* normalizer = find(file, "normalizer")) {
+      const SortedJson* steps = find(*normalizer, "normalizers");
+      if (steps == nullptr || !steps->is_array() || !steps->empty()) {
+        return unsupported("normalizer: wanted none");
+      }
+    }
+    for (const char* key : {"byte_fallback", "ignore_merges"}) {
+      if (!says(model, key, false, false)) {
+        return unsupported(absl::StrCat("model.", key, ": wanted false"));
+      }
+    }
+    for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"}) {
+      const SortedJson* value = find(model, key);
+      const std::string* text = value != nullptr ? value->get_ptr<const std::string*>() : nullptr;
+      if (value != nullptr && (text == nullptr || !text->empty())) {
+        return unsupported(absl::StrCat("model.", key, ": wanted none"));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // The regular expression that a step of the pre-tokenizer splits by, each match and each stretch
+  // between matches being a piece.
+  std::optional<std::string> pattern_of(const SortedJson& step) const {
+    const std::string* type = find_string(step, "type");
+    if (type == nullptr) return std::nullopt;
+    if (*type == "Digits") {
+      return says(step, "individual_digits", true, false) ? R"(\p{N})" : R"(\p{N}+)";
+    }
+    const SortedJson* pattern = find(step, "pattern");
+    const std::string* behavior = find_string(step, "behavior");
+    const std::string* regex = pattern != nullptr ? find_string(*pattern, "Regex") : nullptr;
+    if (*type != "Split" || behavior == nullptr || *behavior != "Isolated" || regex == nullptr ||
+        !says(step, "invert", false, false)) {
+      return std::nullopt;
+    }
+    // Some files hold the line ends themselves in place of their escapes.
+    return absl::StrReplaceAll(*regex, {{"\r", "\\r"}, {"\n", "\\n"}});
+  }
+
+  // DeepSeek-LLM's own file cuts digits one by one where its GGUF name stands for runs of them. Its
+  // vocabulary has no token of several digits, so both give the same ids.
+  static bool is_same_step(absl::string_view ours, absl::string_view theirs) {
+    return ours == theirs || (ours == R"(\p{N}+)" && theirs == R"(\p{N})");
+  }
+
+  absl::Status read_pre_tokenizer(const SortedJson& file) {
+    const SortedJson* pre = find(file, "pre_tokenizer");
+    const SortedJson* steps = pre != nullptr ? find(*pre, "pretokenizers") : nullptr;
+    if (steps == nullptr || !steps->is_array() || steps->empty()) {
+      return unsupported("pre_tokenizer: wanted a sequence of splits and ByteLevel");
+    }
+    const SortedJson& last = steps->back();
+    const std::string* type = find_string(last, "type");
+    if (type == nullptr || *type != "ByteLevel" || !says(last, "add_prefix_space", false, true) ||
+        !says(last, "use_regex", false, true)) {
+      return unsupported("pre_tokenizer: wanted ByteLevel at its end, without rules of its own");
+    }
+    std::vector<std::string> patterns;
+    for (size_t i = 0; i + 1 < steps->size(); ++i) {
+      std::optional<std::string> pattern = pattern_of((*steps)[i]);
+      if (!pattern) {
+        return unsupported(absl::StrCat("pre_tokenizer: step ", i, ": wanted an isolating split"));
+      }
+      patterns.push_back(*std::move(pattern));
+    }
+    for (const PreTokenizer* one : pre_tokenizers()) {
+      const auto same = [](const PreTokenizer::Step& ours, const std::string& theirs) {
+        return is_same_step(ours.pattern, theirs);
+      };
+      if (std::equal(one->steps.begin(), one->steps.end(), patterns.begin(), patterns.end(),
+                     same)) {
+        out_.pre_tokenizer = one->name;
+        return absl::OkStatus();
+      }
+    }
+    return unsupported(absl::StrCat("pre_tokenizer: rules that hadal lacks: ",
+                                    absl::StrJoin(patterns, "  ").substr(0, 300)));
+  }
+
+  // An id of a token; the vocabulary grows to hold it.
+  absl::StatusOr<size_t> read_id(const SortedJson& value, absl::string_view text) {
+    const auto* id = value.get_ptr<const SortedJson::number_integer_t*>();
+    if (id == nullptr || *id < 0 || *id >= kMostTokens) {
+      return damaged(absl::StrCat("token '", text.substr(0, 100), "': wanted an id from 0 to ",
+                                  kMostTokens - 1, ", found ", value.dump().substr(0, 100)));
+    }
+    const auto index = static_cast<size_t>(*id);
+    if (index >= out_.tokens.size()) {
+      out_.tokens.resize(index + 1, {"", TokenKind::kUnused});  // gaps have no meaning
+    }
+    return index;
+  }
+
+  absl::Status read_vocab(const SortedJson& model) {
+    const SortedJson* vocab = find(model, "vocab");
+    if (vocab == nullptr || !vocab->is_object()) return damaged("model.vocab: wanted an object");
+    for (const auto& [text, value] : vocab->items()) {
+      HADAL_ASSIGN_OR_RETURN(const size_t id, read_id(value, text));
+      if (out_.tokens[id].kind != TokenKind::kUnused) {
+        return damaged(absl::StrCat("model.vocab: id ", id, " is given twice"));
+      }
+      out_.tokens[id] = {text, TokenKind::kNormal};
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status read_added_tokens(const SortedJson& file) {
+    const SortedJson* added = find(file, "added_tokens");
+    if (added == nullptr) return absl::OkStatus();
+    if (!added->is_array()) return damaged("added_tokens: wanted an array");
+    for (const SortedJson& one : *added) {
+      const std::string* text = find_string(one, "content");
+      const SortedJson* number = find(one, "id");
+      if (text == nullptr || number == nullptr) {
+        return damaged("added_tokens: wanted objects with id and content");
+      }
+      HADAL_ASSIGN_OR_RETURN(const size_t id, read_id(*number, *text));
+      for (const char* key : {"lstrip", "rstrip", "single_word"}) {
+        if (!says(one, key, false, false)) {
+          return unsupported(absl::StrCat("added token ", id, ": ", key, ": wanted false"));
+        }
+      }
+      Vocabulary::Token& token = out_.tokens[id];
+      if (token.kind != TokenKind::kUnused && token.text != *text) {
+        return damaged(absl::StrCat("added_tokens: id ", id, " has another text in model.vocab"));
+      }
+      // As the converters to GGUF decide: what looks special is special.
+      const bool is_special = says(one, "special", true, false) ||
+                              (absl::StartsWith(*text, "<|") && absl::EndsWith(*text, "|>")) ||
+                              (absl::StartsWith(*text, "<｜") && absl::EndsWith(*text, "｜>"));
+      token = {*text, is_special ? TokenKind::kControl : TokenKind::kUserDefined};
+    }
+    return absl::OkStatus();
+  }
+
+  // "left right", or since 2024 ["left", "right"].
+  absl::Status read_merges(const SortedJson& model) {
+    const SortedJson* merges = find(model, "merges");
+    if (merges == nullptr || !merges->is_array()) return damaged("model.merges: wanted an array");
+    out_.merges.reserve(merges->size());
+    for (const SortedJson& merge : *merges) {
+      if (const auto* text = merge.get_ptr<const std::string*>()) {
+        out_.merges.push_back(*text);
+      } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
+                 merge[1].is_string()) {
+        out_.merges.push_back(absl::StrCat(merge[0].get_ref<const std::string&>(), " ",
+                                           merge[1].get_ref<const std::string&>()));
+      } else {
+        return damaged(absl::StrCat("model.merges: entry ", out_.merges.size(),
+                                    ": wanted a text or a pair of texts"));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // A token that the configuration names, as its text or as an object with its content.
+  absl::StatusOr<std::optional<int32_t>> named_token(const SortedJson& config, const char* key) {
+    const SortedJson* value = find(config, key);
+    if (value == nullptr) return std::optional<int32_t>();
+    const auto* text = value->get_ptr<const std::string*>();
+    if (text == nullptr) text = find_string(*value, "content");
+    if (text == nullptr) return damaged(absl::StrCat(key, ": wanted a token's text"));
+    for (size_t id = 0; id < out_.tokens.size(); ++id) {
+      if (out_.tokens[id].kind != TokenKind::kUnused && out_.tokens[id].text == *text) {
+        return std::optional(static_cast<int32_t>(id));
+      }
+    }
+    return damaged(absl::StrCat(key, ": no token '", text->substr(0, 100), "'"));
+  }
+
+  absl::Status read_config(const SortedJson& config) {
+    HADAL_ASSIGN_OR_RETURN(out_.bos_id, named_token(config, "bos_token"));
+    HADAL_ASSIGN_OR_RETURN(const auto eos_id, named_token(config, "eos_token"));
+    if (eos_id) out_.eos_ids.push_back(*eos_id);
+    out_.add_bos = says(config, "add_bos_token", true, false);
+
+    const SortedJson* chat_template = find(config, "chat_template");
+    if (chat_template == nullptr) return absl::OkStatus();
+    if (const auto* text = chat_template->get_ptr<const std::string*>()) {
+      out_.chat_template = *text;
+    } else if (chat_template->is_array()) {  // named templates: the default one counts
+      for (const SortedJson& one : *chat_template) {
+        const std::string* name = find_string(one, "name");
+        const std::string* source = find_string(one, "template");
+        if (name != nullptr && *name == "default" && source != nullptr) {
+          out_.chat_template = *source;
+        }
+      }
+    } else {
+      return damaged("chat_template: wanted a text");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::string_view source_;
+  Vocabulary out_;
+};
+
+}  // namespace
+
+absl::StatusOr<Vocabulary> read_tokenizer_json(absl::string_view tokenizer,
+                                               absl::string_view tokenizer_config,
+                                               absl::string_view source) {
+  HADAL_ASSIGN_OR_RETURN(const SortedJson file, parse_sorted_json(tokenizer, source));
+  SortedJson config;
+  if (!tokenizer_config.empty()) {
+    HADAL_ASSIGN_OR_RETURN(
+        config, parse_sorted_json(tokenizer_config, absl::StrCat(source, ": its configuration")));
+  }
+  return Reader(source).read(file, config);
+}
+
+}  // namespace hadal
