@@ -3,21 +3,22 @@
 
 #include <utility>
 
+#include "backends/cpu/cpu_backend.hpp"
 #include "backends/reference/reference_backend.hpp"
 
 namespace hadal {
 
-absl::StatusOr<std::unique_ptr<Backend>> make_backend(std::string_view name,
-                                                      std::string_view /*isa*/,
+absl::StatusOr<std::unique_ptr<Backend>> make_backend(std::string_view name, std::string_view isa,
                                                       std::shared_ptr<Memory> memory,
-                                                      std::shared_ptr<Executor> /*executor*/) {
-  if (name == "auto" || name == "reference") {
-    return std::make_unique<ReferenceBackend>(std::move(memory));
+                                                      std::shared_ptr<Executor> executor) {
+  if (name == "auto" || name == "cpu") {
+    return make_cpu_backend(std::move(memory), std::move(executor), isa);
   }
+  if (name == "reference") return std::make_unique<ReferenceBackend>(std::move(memory));
   return fail(
       HADAL_E_OUT_OF_RANGE,
       absl::StrCat("there is no backend \"", absl::string_view(name.data(), name.size()), "\""),
-      "The backends are auto and reference.");
+      "The backends are auto, cpu and reference.");
 }
 
 }  // namespace hadal

@@ -48,6 +48,11 @@ class ReferenceBackend : public Backend {
     }
   }
 
+  // A failure that comes as a status and not as an exception.
+  void keep(absl::Status failure) {
+    if (failure_.ok()) failure_ = std::move(failure);
+  }
+
   const std::shared_ptr<Memory>& memory() const { return memory_; }
 
  private:

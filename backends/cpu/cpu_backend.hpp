@@ -1,0 +1,53 @@
+// The backend of the processor: the reference with threads and vector instructions in the steps
+// that cost. Weights stay in the bytes they came in.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "backends/cpu/workers.hpp"
+#include "backends/reference/reference_backend.hpp"
+
+namespace hadal {
+
+class CpuBackend : public ReferenceBackend {
+ public:
+  CpuBackend(std::shared_ptr<Memory> memory, cpu::Workers workers)
+      : ReferenceBackend(std::move(memory)), workers_(std::move(workers)) {}
+
+  const char* name() const override { return "cpu"; }
+  std::string description() const override;
+
+  void embed(const Tensor& token_id, const Weight& w, const Tensor& out) override;
+  void rms_norm(const Tensor& x, const Weight& gain, float eps, const Tensor& out) override;
+  void matmul(const Tensor& x, const Weight& w, const Tensor& out) override;
+  void per_head_matmul(const Tensor& x, const Weight& w, const Tensor& out) override;
+  void mla_attention(const MlaAttentionArgs& args) override;
+  void moe_route(const MoeRouteArgs& args) override;
+  void moe_ffn(const MoeFfnArgs& args) override;
+  void swiglu(const Tensor& gate, const Tensor& up, const Tensor& out) override;
+  void add(const Tensor& x, const Tensor& sum) override;
+
+ private:
+  // run(), for ops that work at the workers' desks.
+  template <class Op>
+  void run_at_desks(const char* op_name, Op&& op) {
+    run(op_name, [&] {
+      absl::Status furnished = workers_.furnish(*memory());
+      if (!furnished.ok()) return keep(prefix(op_name, furnished));
+      op();
+    });
+  }
+
+  cpu::Workers workers_;
+  Block scratch_;  // of moe_ffn; grows and is kept
+};
+
+// `isa` is "auto", "scalar", "avx2" or "avx512". E_OUT_OF_RANGE for another name, E_UNSUPPORTED,
+// naming what there is, for one that this machine lacks.
+absl::StatusOr<std::unique_ptr<Backend>> make_cpu_backend(std::shared_ptr<Memory> memory,
+                                                          std::shared_ptr<Executor> executor,
+                                                          std::string_view isa);
+
+}  // namespace hadal

@@ -1,0 +1,74 @@
+// See cpu_features.hpp. The processor's own word is not enough: the system must also save the wide
+// registers when it switches threads, which XGETBV tells.
+#include "backends/cpu/cpu_features.hpp"
+
+#ifdef HADAL_CPU_X86
+#include <cpuid.h>
+#endif
+
+#include <cstdint>
+
+namespace hadal::cpu {
+namespace {
+
+#ifdef HADAL_CPU_X86
+
+struct Features {
+  bool avx2 = false, avx512 = false;
+};
+
+uint64_t xgetbv0() {
+  uint32_t low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (static_cast<uint64_t>(high) << 32) | low;
+}
+
+bool has_all(uint32_t word, uint32_t bits) { return (word & bits) == bits; }
+
+Features features() {
+  Features found;
+  uint32_t a = 0, b = 0, c = 0, d = 0;
+  constexpr uint32_t kLeaf1 = bit_FMA | bit_F16C | bit_AVX | bit_OSXSAVE;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || !has_all(c, kLeaf1)) return found;
+  const uint64_t saved = xgetbv0();
+  if ((saved & 0x6) != 0x6) return found;  // xmm and ymm
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return found;
+  found.avx2 = has_all(b, bit_AVX2);
+  constexpr uint32_t kAvx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+  found.avx512 = found.avx2 && has_all(b, kAvx512) && (saved & 0xe0) == 0xe0;  // k, zmm
+  return found;
+}
+
+#endif
+
+}  // namespace
+
+absl::StatusOr<const Kernels*> kernels_for(std::string_view isa) {
+  const bool any = isa == "auto";
+  bool is_known = any || isa == "scalar";
+#ifdef HADAL_CPU_X86
+  const Features has = features();
+  is_known = is_known || isa == "avx2" || isa == "avx512";
+  if (has.avx512 && (any || isa == "avx512")) return &kAvx512Kernels;
+  if (has.avx2 && (any || isa == "avx2")) return &kAvx2Kernels;
+#endif
+  if (any || isa == "scalar") return &kScalarKernels;
+  const absl::string_view wanted(isa.data(), isa.size());
+  const std::string hint = absl::StrCat("Here are: auto, ", available_isas(), ".");
+  if (is_known)
+    return fail(HADAL_E_UNSUPPORTED, absl::StrCat("this machine has no ", wanted), hint);
+  return fail(HADAL_E_OUT_OF_RANGE, absl::StrCat("no instruction set is called \"", wanted, "\""),
+              hint);
+}
+
+std::string available_isas() {
+  std::string list = "scalar";
+#ifdef HADAL_CPU_X86
+  const Features has = features();
+  if (has.avx2) list += ", avx2";
+  if (has.avx512) list += ", avx512";
+#endif
+  return list;
+}
+
+}  // namespace hadal::cpu

@@ -1,0 +1,31 @@
+// The steps of backend.hpp that the cpu backend has something better for than the reference, one
+// file each. Arguments have passed backends/reference/op_checks.hpp.
+#pragma once
+
+#include "backends/backend.hpp"
+#include "backends/cpu/workers.hpp"
+
+namespace hadal::cpu {
+
+void embed(Workers& workers, const Tensor& token_id, const Weight& w, const Tensor& out);
+void rms_norm(Workers& workers, const Tensor& x, const Weight& gain, float eps, const Tensor& out);
+void matmul(Workers& workers, const Tensor& x, const Weight& w, const Tensor& out);
+void per_head_matmul(Workers& workers, const Tensor& x, const Weight& w, const Tensor& out);
+void mla_attention(Workers& workers, const MlaAttentionArgs& args);
+void moe_route(Workers& workers, const MoeRouteArgs& args);
+void swiglu(Workers& workers, const Tensor& gate, const Tensor& up, const Tensor& out);
+void add(Workers& workers, const Tensor& x, const Tensor& sum);
+
+// Floats of scratch that moe_ffn needs for these arguments, and the op with them.
+int64_t moe_ffn_scratch(const Workers& workers, const MoeFfnArgs& args);
+void moe_ffn(Workers& workers, const MoeFfnArgs& args, float* scratch);
+
+// Rows first to first + n.
+inline Tensor rows_of(const Tensor& x, int64_t first, int64_t n) {
+  Tensor view = x;
+  view.data += first * row_bytes(x.dtype, x.row_stride);
+  view.rows = n;
+  return view;
+}
+
+}  // namespace hadal::cpu

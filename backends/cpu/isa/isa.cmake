@@ -1,0 +1,20 @@
+# The kernels of the cpu backend, each instruction set with its flags. Without contraction, because
+# a decoded weight has one value however it is decoded; the fused multiply-adds that are wanted are
+# written out.
+set(HADAL_ISA_FLAGS -ffp-contract=off $<$<NOT:$<CONFIG:Debug>>:-O3>)
+
+function(hadal_isa name)
+  set(source ${PROJECT_SOURCE_DIR}/backends/cpu/isa/${name}/kernels.cpp)
+  target_sources(hadal_cpu PRIVATE ${source})
+  set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${HADAL_ISA_FLAGS};${ARGN}")
+endfunction()
+
+hadal_isa(scalar)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
+  target_compile_definitions(hadal_cpu PUBLIC HADAL_CPU_X86)
+  hadal_isa(avx2 -mavx2 -mfma -mf16c)
+  # g++ 12 takes the undefined registers of its own intrinsics for mistakes of ours.
+  hadal_isa(avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl
+            $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>
+            $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+endif()

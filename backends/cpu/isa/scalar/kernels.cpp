@@ -1,0 +1,11 @@
+// Kernels for every processor: the meaning of the others, and the way out where there is none.
+#include "backends/cpu/isa/scalar/vec.hpp"
+// after vec.hpp:
+#include "backends/cpu/isa/formats.hpp"
+#include "backends/cpu/isa/table.hpp"
+
+namespace hadal::cpu {
+
+const Kernels kScalarKernels = HADAL_KERNELS("scalar");
+
+}  // namespace hadal::cpu

@@ -1,0 +1,105 @@
+// The inner loops of the cpu backend as a table of functions, one table per instruction set. Plain
+// structs only: files under isa/ include this one and nothing else of the project.
+//
+// All of them keep one rule, which gives every row of a result the same bits in whatever batch it
+// comes and however the work is split: a sum over the inner dimension k has kLanes partial sums,
+// sum i takes the elements i, i + kLanes, ... in that order, and at the end they are added in pairs
+// 8 apart, 4 apart, 2 apart, 1 apart. AVX2 and AVX-512 thus agree to the bit; the scalar kernels
+// have no fused multiply-add and differ in the last places.
+#pragma once
+
+#include <cstdint>
+
+namespace hadal::cpu {
+
+inline constexpr int kLanes = 16;
+inline constexpr int kPanelRows = 8;    // rows of a weight that are decoded together
+inline constexpr int kPanelCols = 512;  // of each row at a time: such a panel stays in the L1 cache
+inline constexpr int kFusedRows = 2;    // rows of x up to which decoding into registers pays
+
+// The block formats that have fast decoders; the others go through decode_row().
+enum Format {
+  kFormatF32,
+  kFormatF16,
+  kFormatBf16,
+  kFormatQ4_0,
+  kFormatQ4_1,
+  kFormatQ5_0,
+  kFormatQ5_1,
+  kFormatQ8_0,
+  kFormatIq4Nl,
+  kFormatMxfp4,
+  kFormatQ2K,
+  kFormatQ3K,
+  kFormatQ4K,
+  kFormatQ5K,
+  kFormatQ6K,
+  kFormatIq4Xs,
+  kFormatCount,
+};
+
+// Rows of a weight, decoded on the way, times one to kFusedRows rows of x.
+struct FusedProduct {
+  const uint8_t* w;
+  int64_t w_stride_bytes;
+  int64_t n_w;
+  const float* const* x;  // [n_x] rows of k elements
+  int64_t n_x;
+  int64_t k;
+  float* out;  // [n_x] rows of n_w elements
+  int64_t out_stride;
+};
+
+// Decoded rows times any number of rows of x, added to partial sums.
+struct PanelProduct {
+  const float* w;  // kPanelRows rows of k elements
+  int64_t w_stride;
+  const float* const* x;  // [n_x]; each is read from x_offset on
+  int64_t x_offset;
+  int64_t n_x;
+  int64_t k;
+  float* sums;  // [n_x][kPanelRows][kLanes], aligned to 64 bytes
+};
+
+// sums[j][c] += factors[j][0] * rows[0][c], then factors[j][1] * rows[1][c], ...
+struct WeightedRows {
+  const float* rows;
+  int64_t row_stride;
+  int64_t n_rows;
+  const float* const* factors;  // [n_sums]; each is read from factor_offset on
+  int64_t factor_offset;
+  float* const* sums;  // [n_sums] rows; each is written from sum_offset on
+  int64_t sum_offset;
+  int64_t n_sums;
+  int64_t n_cols;
+};
+
+struct FormatKernels {
+  // n elements, whole blocks, to the bits of decode_row().
+  void (*decode)(const uint8_t* from, int64_t n, float* to);
+  void (*multiply)(const FusedProduct& p);  // null where decoding into a panel is as good
+};
+
+struct Kernels {
+  const char* name;
+  FormatKernels formats[kFormatCount];
+  void (*multiply_panel)(const PanelProduct& p);
+  // out[i] = the sum of the kLanes partial sums at sums + i * kLanes
+  void (*add_lanes)(const float* sums, int64_t n, float* out);
+  void (*add_weighted_rows)(const WeightedRows& p);
+  float (*sum_of_squares)(const float* x, int64_t n);
+  // out[i] = x[i] * factor * gain[i]; out may be x
+  void (*scale)(const float* x, float factor, const float* gain, int64_t n, float* out);
+  // out[i] = silu(gate[i]) * up[i]; out may be gate
+  void (*swiglu)(const float* gate, const float* up, int64_t n, float* out);
+  // x[i] = e^(x[i] - largest); returns their sum
+  float (*exp_and_sum)(float* x, float largest, int64_t n);
+};
+
+extern const Kernels kScalarKernels;
+#ifdef HADAL_CPU_X86
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+#endif
+
+}  // namespace hadal::cpu

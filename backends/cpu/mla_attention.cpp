@@ -1,0 +1,119 @@
+// Attention over the latent cache, page by page with a running softmax: what was summed so far is
+// scaled down when a larger score turns up. All heads share the cache rows, so an item is a row of
+// the batch with a group of heads, and a page, once in the cache of the core, serves them all.
+// Pages begin at multiples of kPageSize of the position, so the order of the sums depends on the
+// position alone.
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "backends/cpu/cpu_ops.hpp"
+
+namespace hadal::cpu {
+namespace {
+
+constexpr int64_t kMostHeads = 16;  // of an item
+
+class Heads {
+ public:
+  Heads(const Kernels& kernels, const Desk& desk, const MlaAttentionArgs& args, int64_t row,
+        int64_t first_head, int64_t n)
+      : kernels_(kernels), desk_(desk), args_(args), n_(n), rank_(args.q_latent.cols) {
+    for (size_t h = 0; h < static_cast<size_t>(n); ++h) {
+      const int64_t i = row * args.num_attention_heads + first_head + static_cast<int64_t>(h);
+      q_latent_[h] = args.q_latent.row(i);
+      q_pe_[h] = args.q_pe.row(i);
+      out_[h] = args.out.row(i);
+      weights_[h] = scores_ + h * kPageSize;
+      largest_[h] = -std::numeric_limits<float>::infinity();
+      total_[h] = 0.0f;
+      std::memset(out_[h], 0, static_cast<size_t>(rank_) * sizeof(float));
+    }
+  }
+
+  // The first n_rows cache rows of a page.
+  void attend(const float* page, int64_t n_rows) {
+    score(page, n_rows);
+    for (size_t h = 0; h < static_cast<size_t>(n_); ++h) make_weights(h, n_rows);
+    kernels_.add_weighted_rows(
+        {page, args_.latent_cache.row_dim, n_rows, weights_.data(), 0, out_.data(), 0, n_, rank_});
+  }
+
+  void finish() {
+    for (size_t h = 0; h < static_cast<size_t>(n_); ++h) multiply(out_[h], 1.0f / total_[h]);
+  }
+
+ private:
+  // A page has rows enough for whole panels; what is beyond n_rows is computed and not looked at.
+  void score(const float* page, int64_t n_rows) {
+    const int64_t row_dim = args_.latent_cache.row_dim;
+    for (int64_t p = 0; p < n_rows; p += kPanelRows) {
+      const float* rows = page + p * row_dim;
+      std::memset(desk_.sums, 0, static_cast<size_t>(n_ * kPanelRows * kLanes) * sizeof(float));
+      kernels_.multiply_panel({rows, row_dim, q_latent_.data(), 0, n_, rank_, desk_.sums});
+      kernels_.multiply_panel(
+          {rows + rank_, row_dim, q_pe_.data(), 0, n_, row_dim - rank_, desk_.sums});
+      for (int64_t h = 0; h < n_; ++h) {
+        kernels_.add_lanes(desk_.sums + h * kPanelRows * kLanes, kPanelRows,
+                           scores_ + h * kPageSize + p);
+      }
+    }
+  }
+
+  void make_weights(size_t h, int64_t n_rows) {
+    float* s = scores_ + h * kPageSize;
+    float largest = largest_[h];
+    for (int64_t p = 0; p < n_rows; ++p) {
+      s[p] *= args_.softmax_scale;
+      if (s[p] > largest) largest = s[p];
+    }
+    if (largest > largest_[h]) {
+      const float shrink = std::exp(largest_[h] - largest);  // 0 at first
+      total_[h] *= shrink;
+      multiply(out_[h], shrink);
+      largest_[h] = largest;
+    }
+    total_[h] += kernels_.exp_and_sum(s, largest, n_rows);
+  }
+
+  void multiply(float* out, float factor) const {
+    for (int64_t c = 0; c < rank_; ++c) out[c] *= factor;
+  }
+
+  const Kernels& kernels_;
+  const Desk& desk_;
+  const MlaAttentionArgs& args_;
+  const int64_t n_, rank_;
+  std::array<const float*, kMostHeads> q_latent_, q_pe_, weights_;
+  std::array<float*, kMostHeads> out_;
+  std::array<float, kMostHeads> largest_, total_;
+  float scores_[kMostHeads * kPageSize];
+};
+static_assert(kMostHeads <= kPassRows && kPageSize % kPanelRows == 0);
+
+}  // namespace
+
+void mla_attention(Workers& workers, const MlaAttentionArgs& args) {
+  const BatchRows& rows = *args.rows;
+  const int64_t n_heads = args.num_attention_heads, n_rows = args.out.rows / n_heads;
+  // Large groups read the cache less often, small ones occupy more threads.
+  int64_t group = kMostHeads;
+  while (group > 4 && n_rows * n_heads < group * 2 * workers.count()) group /= 2;
+  const int64_t n_groups = (n_heads + group - 1) / group;
+
+  workers.for_each(n_rows * n_groups, [&](int worker, int64_t item) {
+    const int64_t r = item / n_groups, first = item % n_groups * group;
+    const Desk desk = workers.desk(worker);
+    Heads heads(workers.kernels(), desk, args, r, first, std::min(group, n_heads - first));
+    const int32_t* pages = rows.page_table.row_i32(*rows.session.row_i32(r));
+    const int64_t n_positions = int64_t{*rows.position.row_i32(r)} + 1;
+    for (int64_t p = 0; p < n_positions; p += kPageSize) {
+      heads.attend(args.latent_cache.row_at(pages, p),
+                   std::min<int64_t>(kPageSize, n_positions - p));
+    }
+    heads.finish();
+  });
+}
+
+}  // namespace hadal::cpu

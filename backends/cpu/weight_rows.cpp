@@ -1,0 +1,103 @@
+// Two ways to the same bits. Few rows of x: weights are decoded into registers and multiplied
+// there; reading them is what takes the time. Many: a panel of the weight, a few rows of a few
+// hundred elements, is decoded once into the L1 cache and multiplied with all of them.
+#include "backends/cpu/weight_rows.hpp"
+
+#include <cstring>
+#include <optional>
+
+#include "lib/tensor/block_formats.hpp"
+
+namespace hadal::cpu {
+namespace {
+
+std::optional<Format> fast_format(DType dtype) {
+  switch (dtype) {
+    case DType::kF32: return kFormatF32;
+    case DType::kF16: return kFormatF16;
+    case DType::kBF16: return kFormatBf16;
+    case DType::kQ4_0: return kFormatQ4_0;
+    case DType::kQ4_1: return kFormatQ4_1;
+    case DType::kQ5_0: return kFormatQ5_0;
+    case DType::kQ5_1: return kFormatQ5_1;
+    case DType::kQ8_0: return kFormatQ8_0;
+    case DType::kIQ4_NL: return kFormatIq4Nl;
+    case DType::kMXFP4: return kFormatMxfp4;
+    case DType::kQ2_K: return kFormatQ2K;
+    case DType::kQ3_K: return kFormatQ3K;
+    case DType::kQ4_K: return kFormatQ4K;
+    case DType::kQ5_K: return kFormatQ5K;
+    case DType::kQ6_K: return kFormatQ6K;
+    case DType::kIQ4_XS: return kFormatIq4Xs;
+    default: return std::nullopt;
+  }
+}
+
+const uint8_t* bytes(const std::byte* p) { return reinterpret_cast<const uint8_t*>(p); }
+
+// At most kPassRows rows of x and kPanelRows rows of the weight.
+void multiply_panel_rows(const Kernels& kernels, const Desk& desk, const Weight& w, int64_t slice,
+                         int64_t first, int64_t n, const float* const* x, int64_t n_x, float* out,
+                         int64_t out_stride) {
+  const size_t n_sums = static_cast<size_t>(n_x * kPanelRows * kLanes);
+  std::memset(desk.sums, 0, n_sums * sizeof(float));
+  if (n < kPanelRows) std::memset(desk.panel, 0, sizeof(float) * kPanelRows * kPanelCols);
+  for (int64_t k = 0; k < w.cols; k += kPanelCols) {
+    const int64_t n_k = std::min<int64_t>(kPanelCols, w.cols - k);
+    for (int64_t r = 0; r < n; ++r) {
+      decode(kernels, w.dtype, w.row(slice, first + r) + row_bytes(w.dtype, k), n_k,
+             desk.panel + r * kPanelCols);
+    }
+    kernels.multiply_panel({desk.panel, kPanelCols, x, k, n_x, n_k, desk.sums});
+  }
+  for (int64_t j = 0; j < n_x; ++j)
+    kernels.add_lanes(desk.sums + j * kPanelRows * kLanes, n, out + j * out_stride);
+}
+
+}  // namespace
+
+void decode(const Kernels& kernels, DType dtype, const std::byte* from, int64_t n, float* to) {
+  if (const std::optional<Format> format = fast_format(dtype)) {
+    kernels.formats[*format].decode(bytes(from), n, to);
+  } else {
+    decode_row(dtype, from, n, to);
+  }
+}
+
+void multiply_rows(const Kernels& kernels, const Desk& desk, const Weight& w, int64_t slice,
+                   int64_t first, int64_t n, const float* const* x, int64_t n_x, float* out,
+                   int64_t out_stride) {
+  const std::optional<Format> format = fast_format(w.dtype);
+  if (format && n_x <= kFusedRows && kernels.formats[*format].multiply != nullptr) {
+    kernels.formats[*format].multiply(
+        {bytes(w.row(slice, first)), w.row_stride_bytes, n, x, n_x, w.cols, out, out_stride});
+    return;
+  }
+  for (int64_t j = 0; j < n_x; j += kPassRows) {
+    for (int64_t r = 0; r < n; r += kPanelRows) {
+      multiply_panel_rows(kernels, desk, w, slice, first + r, std::min<int64_t>(kPanelRows, n - r),
+                          x + j, std::min(kPassRows, n_x - j), out + j * out_stride + r,
+                          out_stride);
+    }
+  }
+}
+
+void multiply_columns(const Kernels& kernels, const Desk& desk, const Weight& w, int64_t slice,
+                      int64_t first, int64_t n, const float* const* x, int64_t n_x,
+                      float* const* out) {
+  for (int64_t j = 0; j < n_x; ++j) std::memset(out[j], 0, static_cast<size_t>(n) * sizeof(float));
+  const int64_t offset = row_bytes(w.dtype, first);
+  for (int64_t d = 0; d < w.rows; d += kPanelRows) {
+    const int64_t n_d = std::min<int64_t>(kPanelRows, w.rows - d);
+    for (int64_t c = 0; c < n; c += kPanelCols) {
+      const int64_t n_c = std::min<int64_t>(kPanelCols, n - c);
+      for (int64_t r = 0; r < n_d; ++r) {
+        decode(kernels, w.dtype, w.row(slice, d + r) + offset + row_bytes(w.dtype, c), n_c,
+               desk.panel + r * kPanelCols);
+      }
+      kernels.add_weighted_rows({desk.panel, kPanelCols, n_d, x, d, out, c, n_x, n_c});
+    }
+  }
+}
+
+}  // namespace hadal::cpu

@@ -1,0 +1,25 @@
+// Rows of a weight, decoded or multiplied, on the calling thread.
+#pragma once
+
+#include "backends/backend.hpp"
+#include "backends/cpu/workers.hpp"
+
+namespace hadal::cpu {
+
+// n elements from `from` on, whole blocks.
+void decode(const Kernels& kernels, DType dtype, const std::byte* from, int64_t n, float* to);
+
+// out[j][i] = x[j] . (row first + i of the slice), for n_x rows of x and n rows of the weight,
+// which is not transposed. A row of `out` is out_stride floats from the one before.
+void multiply_rows(const Kernels& kernels, const Desk& desk, const Weight& w, int64_t slice,
+                   int64_t first, int64_t n, const float* const* x, int64_t n_x, float* out,
+                   int64_t out_stride);
+
+// The same of a weight whose stored rows are [in, out]: out[j][i] is the sum over d of x[j][d] *
+// (element first + i of row d). `first` begins a block of the format; out[j] points at element i =
+// 0 of row j.
+void multiply_columns(const Kernels& kernels, const Desk& desk, const Weight& w, int64_t slice,
+                      int64_t first, int64_t n, const float* const* x, int64_t n_x,
+                      float* const* out);
+
+}  // namespace hadal::cpu

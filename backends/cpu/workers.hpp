@@ -1,0 +1,88 @@
+// The threads of the cpu backend, each with a little memory of its own.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <utility>
+
+#include "backends/cpu/kernels.hpp"
+#include "lib/base/memory.hpp"
+#include "lib/base/thread_pool.hpp"
+
+namespace hadal::cpu {
+
+// Rows of x that one pass over a panel serves; with them the sums stay in the L2 cache.
+inline constexpr int64_t kPassRows = 96;
+
+// What a thread works in.
+struct Desk {
+  float* panel;  // [kPanelRows][kPanelCols]
+  float* sums;   // [kPassRows][kPanelRows][kLanes]
+};
+
+class Workers {
+ public:
+  Workers(std::shared_ptr<Executor> executor, const Kernels& kernels)
+      : executor_(std::move(executor)),
+        kernels_(&kernels),
+        count_(std::max(1, executor_->thread_count())) {}
+
+  // Sees to it that everyone has a desk.
+  absl::Status furnish(Memory& memory) {
+    if (desks_.size() > 0) return absl::OkStatus();
+    const size_t size_bytes = static_cast<size_t>(count_) * kDeskFloats * sizeof(float);
+    HADAL_ASSIGN_OR_RETURN(desks_, memory.allocate(size_bytes, MemoryTag::kScratch));
+    return absl::OkStatus();
+  }
+
+  const Kernels& kernels() const { return *kernels_; }
+  int count() const { return count_; }
+  Desk desk(int worker) const {
+    float* first = desks_.floats() + static_cast<size_t>(worker) * kDeskFloats;
+    return {first, first + kPanelRows * kPanelCols};
+  }
+
+  // Calls body(worker, item) for every item; no two calls at once have the same worker. Whoever is
+  // free takes the next item, so no result may depend on who does what.
+  template <class Body>
+  void for_each(int64_t n_items, Body&& body) {
+    if (n_items <= 0) return;
+    std::atomic<int64_t> next{0};
+    executor_->parallel_for(static_cast<size_t>(std::min<int64_t>(count_, n_items)),
+                            [&](size_t worker) {
+                              for (int64_t i; (i = next.fetch_add(1)) < n_items;)
+                                body(static_cast<int>(worker), i);
+                            });
+  }
+
+  // How many neighbours of n make an item, if `cost` is what one of them costs in multiplications:
+  // a multiple of `step`, several items a thread, none too small to be worth waking one.
+  int64_t grain(int64_t n, int64_t cost, int64_t step) const {
+    constexpr int64_t kWorthWaking = 1 << 16;
+    const int64_t fair = n / (4 * count_);
+    const int64_t least = kWorthWaking / std::max<int64_t>(1, cost);
+    const int64_t wanted = std::max(step, count_ == 1 ? n : std::max(fair, least));
+    return (wanted + step - 1) / step * step;
+  }
+
+  // for_each over the neighbours 0 to n, an item at a time: body(worker, first, count).
+  template <class Body>
+  void for_each_range(int64_t n, int64_t grain, Body&& body) {
+    for_each((n + grain - 1) / grain, [&](int worker, int64_t item) {
+      const int64_t first = item * grain;
+      body(worker, first, std::min(grain, n - first));
+    });
+  }
+
+ private:
+  static constexpr size_t kDeskFloats =
+      kPanelRows * kPanelCols + static_cast<size_t>(kPassRows) * kPanelRows * kLanes;
+
+  Block desks_;
+  std::shared_ptr<Executor> executor_;
+  const Kernels* kernels_;
+  int count_;
+};
+
+}  // namespace hadal::cpu
