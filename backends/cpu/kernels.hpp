@@ -2,10 +2,12 @@
 // structs only: files under isa/ include this one and nothing else of the project.
 //
 // All of them keep one rule, which gives every row of a result the same bits in whatever batch it
-// comes and however the work is split: a sum over the inner dimension k has kLanes partial sums,
-// sum i takes the elements i, i + kLanes, ... in that order, and at the end they are added in pairs
-// 8 apart, 4 apart, 2 apart, 1 apart. AVX2 and AVX-512 thus agree to the bit; the scalar kernels
-// have no fused multiply-add and differ in the last places.
+// comes and however the work is split. A sum over the inner dimension k has kLanes partial sums;
+// sum i takes the elements i, i + kLanes, ... The elements are taken in stretches of kPanelCols:
+// each is summed from zero on and then added, which keeps long sums exact; the last k % kLanes
+// elements come after that. At the end the partial sums are added in pairs 8 apart, 4 apart, 2
+// apart, 1 apart. AVX2 and AVX-512 thus agree to the bit; the scalar kernels have no fused
+// multiply-add and differ in the last places.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +15,10 @@
 namespace hadal::cpu {
 
 inline constexpr int kLanes = 16;
-inline constexpr int kPanelRows = 8;    // rows of a weight that are decoded together
-inline constexpr int kPanelCols = 512;  // of each row at a time: such a panel stays in the L1 cache
-inline constexpr int kFusedRows = 2;    // rows of x up to which decoding into registers pays
+inline constexpr int kPanelRows = 8;  // rows of a weight that are decoded together
+inline constexpr int kPanelCols =
+    512;  // of each row at a time: such a panel stays in the L1 cache; see above
+inline constexpr int kFusedRows = 2;  // rows of x up to which decoding into registers pays
 
 // The block formats that have fast decoders; the others go through decode_row().
 enum Format {

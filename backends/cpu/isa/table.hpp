@@ -10,6 +10,7 @@ using hadal::cpu::FormatKernels;
 using hadal::cpu::FusedProduct;
 using hadal::cpu::kFusedRows;
 using hadal::cpu::kLanes;
+using hadal::cpu::kPanelCols;
 using hadal::cpu::kPanelRows;
 using hadal::cpu::PanelProduct;
 using hadal::cpu::WeightedRows;
@@ -60,19 +61,32 @@ void multiply_rows(const FusedProduct& p, int64_t first) {
     for (int j = 0; j < n_x; ++j) sums[r][j] = broadcast(0.0f);
   }
   const uint8_t* w = p.w + first * p.w_stride_bytes;
+  const int64_t whole = p.k / kLanes * kLanes;
   int64_t k = 0;
-  for (; k + Format::kElements <= p.k; k += Format::kElements, w += Format::kSize) {
+  while (k < whole) {
+    const int64_t end = k + kPanelCols < whole ? k + kPanelCols : whole;
+    Floats part_sums[unsigned{n_w}][unsigned{n_x}];
     HADAL_UNROLL
     for (int r = 0; r < n_w; ++r) {
-      Format::decode(
-          w + r * p.w_stride_bytes, [&](int part, Floats v) __attribute__((always_inline)) {
-            HADAL_UNROLL
-            for (int j = 0; j < n_x; ++j)
-              sums[r][j] = fma(v, load(p.x[j] + k + 16 * part), sums[r][j]);
-          });
+      HADAL_UNROLL
+      for (int j = 0; j < n_x; ++j) part_sums[r][j] = broadcast(0.0f);
+    }
+    for (; k < end; k += Format::kElements, w += Format::kSize) {
+      HADAL_UNROLL
+      for (int r = 0; r < n_w; ++r) {
+        Format::decode(
+            w + r * p.w_stride_bytes, [&](int part, Floats v) __attribute__((always_inline)) {
+              HADAL_UNROLL
+              for (int j = 0; j < n_x; ++j)
+                part_sums[r][j] = fma(v, load(p.x[j] + k + 16 * part), part_sums[r][j]);
+            });
+      }
+    }
+    for (int r = 0; r < n_w; ++r) {
+      for (int j = 0; j < n_x; ++j) sums[r][j] = add(sums[r][j], part_sums[r][j]);
     }
   }
-  if constexpr (Format::kElements == 16) {
+  if constexpr (Format::kElements == kLanes) {
     if (k < p.k) {
       for (int r = 0; r < n_w; ++r) {
         const Floats v = decode_part<Format>(w + r * p.w_stride_bytes, p.k - k);
@@ -119,7 +133,7 @@ HADAL_INLINE void multiply_tile(const float* w, int64_t w_stride, const float* c
   HADAL_UNROLL
   for (int j = 0; j < n_x; ++j) {
     HADAL_UNROLL
-    for (int r = 0; r < kTileW; ++r) sum[j][r] = load_reg(sums + (j * kPanelRows + r) * kLanes);
+    for (int r = 0; r < kTileW; ++r) sum[j][r] = zero_reg();
   }
   const float* rows[unsigned{n_x}];
   for (int j = 0; j < n_x; ++j) rows[j] = x[j] + x_offset;
@@ -137,7 +151,10 @@ HADAL_INLINE void multiply_tile(const float* w, int64_t w_stride, const float* c
   HADAL_UNROLL
   for (int j = 0; j < n_x; ++j) {
     HADAL_UNROLL
-    for (int r = 0; r < kTileW; ++r) store_reg(sums + (j * kPanelRows + r) * kLanes, sum[j][r]);
+    for (int r = 0; r < kTileW; ++r) {
+      float* to = sums + (j * kPanelRows + r) * kLanes;
+      store_reg(to, add_reg(load_reg(to), sum[j][r]));
+    }
   }
 }
 
@@ -244,10 +261,10 @@ void add_weighted_rows(const WeightedRows& p) {
 
 // ---- Element by element -------------------------------------------------------------------------
 
-// e^x to about two units in the last place: 2^n * e^r with |r| <= ln(2) / 2. Saturates at e^-87 and
-// e^88; a NaN stays one.
+// e^x to about two units in the last place: 2^n * e^r with |r| <= ln(2) / 2. Nothing below e^-87.7,
+// infinite above e^88.3; a NaN stays one.
 HADAL_INLINE Floats exp(Floats x) {
-  x = clamp(x, -87.0f, 88.0f);
+  x = clamp(x, -88.0f, 89.0f);
   const Floats magic = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to whole numbers
   const Floats n = sub(fma(x, broadcast(1.44269504f), magic), magic);
   Floats r = fma(n, broadcast(-0.693359375f), x);  // ln(2) in two parts, the first short and exact

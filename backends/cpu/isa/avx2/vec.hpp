@@ -20,6 +20,7 @@ HADAL_INLINE Reg load_reg(const float* p) { return _mm256_loadu_ps(p); }
 HADAL_INLINE void store_reg(float* p, Reg r) { _mm256_storeu_ps(p, r); }
 HADAL_INLINE Reg zero_reg() { return _mm256_setzero_ps(); }
 HADAL_INLINE Reg broadcast_reg(float x) { return _mm256_set1_ps(x); }
+HADAL_INLINE Reg add_reg(Reg a, Reg b) { return _mm256_add_ps(a, b); }
 HADAL_INLINE Reg fma_reg(Reg a, Reg b, Reg c) { return _mm256_fmadd_ps(a, b, c); }
 
 struct Floats {

@@ -20,6 +20,7 @@ HADAL_INLINE Reg load_reg(const float* p) { return _mm512_loadu_ps(p); }
 HADAL_INLINE void store_reg(float* p, Reg r) { _mm512_storeu_ps(p, r); }
 HADAL_INLINE Reg zero_reg() { return _mm512_setzero_ps(); }
 HADAL_INLINE Reg broadcast_reg(float x) { return _mm512_set1_ps(x); }
+HADAL_INLINE Reg add_reg(Reg a, Reg b) { return _mm512_add_ps(a, b); }
 HADAL_INLINE Reg fma_reg(Reg a, Reg b, Reg c) { return _mm512_fmadd_ps(a, b, c); }
 
 using Floats = __m512;

@@ -25,6 +25,7 @@ HADAL_INLINE Reg load_reg(const float* p) {
 HADAL_INLINE void store_reg(float* p, Reg r) { __builtin_memcpy(p, &r, sizeof r); }
 HADAL_INLINE Reg zero_reg() { return Reg{}; }
 HADAL_INLINE Reg broadcast_reg(float x) { return Reg{x, x, x, x}; }
+HADAL_INLINE Reg add_reg(Reg a, Reg b) { return a + b; }
 HADAL_INLINE Reg fma_reg(Reg a, Reg b, Reg c) { return a * b + c; }
 
 struct Floats {
@@ -77,14 +78,14 @@ HADAL_INLINE Floats clamp(Floats x, float low, float high) {
   for (float& e : v) e = e < low ? low : (e > high ? high : e);
   return load(v);
 }
-// x * 2^n for whole n in [-126, 127]
+// x * 2^n for whole n in [-126, 127]; 0 for n = -127, infinite for 128
 HADAL_INLINE Floats times_power_of_two(Floats x, Floats n) {
   float v[16], e[16];
   store(v, x);
   store(e, n);
   for (int i = 0; i < 16; ++i) {
     // A NaN among the exponents comes with a NaN in x; the conversion must not see it.
-    const float whole = e[i] >= -126.0f && e[i] <= 127.0f ? e[i] : 0.0f;
+    const float whole = e[i] >= -127.0f && e[i] <= 128.0f ? e[i] : 0.0f;
     const uint32_t bits = static_cast<uint32_t>(static_cast<int32_t>(whole) + 127) << 23;
     float power;
     __builtin_memcpy(&power, &bits, sizeof power);
