@@ -1,0 +1,61 @@
+// The commands: what each takes from the command line, and what each does. A command returns an
+// ExitCode and throws what goes wrong; main() reports it.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "examples/cli/options.hpp"
+
+namespace cli {
+
+struct ChatCommand {
+  void add_to(CLI::App& app);
+  int run();
+  Options options;
+  std::string first_message, history_file;
+  bool interactive = false;
+};
+
+struct RunCommand {
+  void add_to(CLI::App& app);
+  int run();
+  Options options;
+  std::string prompt;
+  bool as_chat = false, interactive = false, fix_bars = false, no_conversation = false;
+  CLI::Option* prompt_option = nullptr;
+};
+
+struct BatchCommand {
+  void add_to(CLI::App& app);
+  int run();
+  Options options;
+  std::string file;
+  bool raw = false;
+};
+
+struct TokenizeCommand {
+  void add_to(CLI::App& app);
+  int run();
+  Options options;
+  std::string text, ids;
+  bool special = false, bos = false;
+  CLI::Option *text_option = nullptr, *ids_option = nullptr;
+};
+
+struct InspectCommand {
+  void add_to(CLI::App& app);
+  int run();
+  Options options;
+  std::string key;
+  bool tensors = false;
+};
+
+struct VersionCommand {
+  void add_to(CLI::App& app);
+  int run();
+  bool json = false;
+};
+
+}  // namespace cli

@@ -1,0 +1,93 @@
+// The program `hadal`: the command line, and the one place where failures are reported.
+#include <new>
+
+#include "examples/cli/commands.hpp"
+#include "examples/cli/engine.hpp"
+#include "examples/cli/exit_codes.hpp"
+#include "examples/cli/interrupt.hpp"
+#include "examples/cli/terminal.hpp"
+
+namespace cli {
+namespace {
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  hadal chat -m model.gguf --temp 0.6\n"
+    "  hadal run -m model.gguf -n 100 --prompt 'Once upon a time'\n"
+    "  hadal run -m model.gguf --prompt '<\uFF5CUser\uFF5C>What is 1+1?<\uFF5CAssistant\uFF5C>'\n"
+    "  hadal batch -m model.gguf questions.txt > answers.jsonl\n"
+    "  hadal inspect -m model.gguf --tensors\n"
+    "\n"
+    "Exit codes: 0 done, 1 failed, 2 a command line that makes no sense, 130 Ctrl-C.";
+
+int dispatch(int argc, char** argv) {
+  CLI::App app("Runs models of the DeepSeek-V3 family from GGUF files.", "hadal");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "The help of every command");
+  app.set_version_flag("--version", std::string("hadal ") + HADAL_VERSION_STRING);
+
+  ChatCommand chat;
+  RunCommand run;
+  BatchCommand batch;
+  TokenizeCommand tokenize;
+  InspectCommand inspect;
+  VersionCommand version;
+  int result = kOk;
+  const auto add = [&](const char* name, const char* what, auto& command) {
+    CLI::App* sub = app.add_subcommand(name, what);
+    command.add_to(*sub);
+    sub->callback([&result, &command] { result = command.run(); });
+  };
+  add("run", "Write on from a prompt, given or from stdin", run);
+  add("chat", "Talk to the model", chat);
+  add("batch", "Answer a file of prompts, one a line, as JSON lines", batch);
+  add("tokenize", "Text to token ids, and back", tokenize);
+  add("inspect", "Metadata, tensors, sizes and memory of a file", inspect);
+  add("version", "Version of the library and how it was built", version);
+
+  std::vector<std::string> arguments = with_long_flags(argc, argv);
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
+  try {
+    app.parse(arguments);
+  } catch (const CLI::ParseError& error) {
+    const bool help = error.get_exit_code() == 0;
+    if (help) return app.exit(error);
+    write_error(error.what(), "hadal --help, or hadal COMMAND --help, lists what there is.");
+    return kUsage;
+  }
+  return result;
+}
+
+int guarded(int argc, char** argv) {
+  try {
+    return dispatch(argc, argv);
+  } catch (const Interrupted&) {
+    return kInterrupted;
+  } catch (const Failure& failure) {
+    write_error(failure.what(), failure.hint());
+    return kFailure;
+  } catch (const UsageError& usage) {
+    write_error(usage.what(), usage.hint());
+    return kUsage;
+  } catch (const hadal::Error& error) {
+    write_error(error.what(), error.hint());
+    const bool usage =
+        error.code() == HADAL_E_OUT_OF_RANGE || error.code() == HADAL_E_UNKNOWN_OPTION;
+    return usage ? kUsage : kFailure;
+  } catch (const std::bad_alloc&) {
+    write_error("out of memory", "Close other programs, or take a smaller model.");
+    return kFailure;
+  } catch (const std::exception& other) {
+    write_error(other.what(), "");
+    return kFailure;
+  }
+}
+
+}  // namespace
+}  // namespace cli
+
+int main(int argc, char** argv) {
+  cli::interrupt::install();
+  return cli::guarded(argc, argv);
+}

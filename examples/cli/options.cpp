@@ -1,0 +1,209 @@
+// Flags to options. Anything that this version cannot honour is refused here, before a model loads.
+#include "examples/cli/options.hpp"
+
+#include <charconv>
+#include <map>
+
+#include "examples/cli/exit_codes.hpp"
+#include "examples/cli/terminal.hpp"
+
+namespace cli {
+namespace {
+
+template <class Number>
+Number number(const std::string& flag, const std::string& text, const char* wanted) {
+  Number value{};
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end) {
+    throw UsageError(flag + " is '" + text + "', wanted " + wanted, "See hadal COMMAND --help.");
+  }
+  return value;
+}
+
+const char* level_name(int32_t level) {
+  switch (level) {
+    case HADAL_LOG_ERROR: return "error";
+    case HADAL_LOG_WARNING: return "warning";
+    default: return "info";
+  }
+}
+
+}  // namespace
+
+int64_t whole_number(const std::string& flag, const std::string& text) {
+  return number<int64_t>(flag, text, "a whole number");
+}
+double real_number(const std::string& flag, const std::string& text) {
+  return number<double>(flag, text, "a number");
+}
+
+std::vector<std::string> with_long_flags(int argc, char** argv) {
+  const std::map<std::string, std::string> longer = {{"-ngl", "--n-gpu-layers"},
+                                                     {"-ctk", "--cache-type-k"},
+                                                     {"-sys", "--system"},
+                                                     {"-cnv", "--interactive"},
+                                                     {"-no-cnv", "--no-conversation"}};
+  std::vector<std::string> arguments;
+  for (int i = 1; i < argc; ++i) {
+    const auto found = longer.find(argv[i]);
+    arguments.push_back(found == longer.end() ? argv[i] : found->second);
+  }
+  return arguments;
+}
+
+CLI::Option* Options::add(CLI::App& app, const char* flags, int32_t key, const char* help,
+                          const char* type) {
+  Given& given = given_.emplace_back();
+  given.key = key;
+  given.option = app.add_option(flags, given.value, help)->option_text(type);
+  given.flag = given.option->get_name();
+  return given.option;
+}
+
+void Options::add_model_flags(CLI::App& app) {
+  app.add_option("-m,--model,--ckpt-path", model, "GGUF file, or any file of a split set")
+      ->option_text("FILE")
+      ->required()
+      ->group("Model");
+  add(app, "-t,--threads", HADAL_OPT_THREADS, "Threads (default: one per core)", "N")
+      ->group("Model");
+  add(app, "--backend", HADAL_OPT_BACKEND, "auto, cpu or reference", "NAME")->group("Model");
+  add(app, "--cpu-isa", HADAL_OPT_CPU_ISA, "auto, scalar, avx2 or avx512", "NAME")->group("Model");
+  app.add_flag("--no-mmap", no_mmap_, "Read the file into memory instead of mapping it")
+      ->group("Model");
+  add(app, "--host-bytes", HADAL_OPT_HOST_BYTES, "Never use more memory than this", "BYTES")
+      ->group("Model");
+  add(app, "--determinism", HADAL_OPT_DETERMINISM,
+      "1: same bits on this machine; 2: with any number of threads; 3: everywhere, slow", "LEVEL")
+      ->group("Model");
+  app.add_option("--n-gpu-layers", n_gpu_layers_, "-ngl; only 0: this version has no GPU backend")
+      ->option_text("N")
+      ->group("Model");
+  app.add_option("--config", demo_config_, "Refused: the model file carries its shape")
+      ->option_text("FILE")
+      ->group("");
+}
+
+void Options::add_session_flags(CLI::App& app) {
+  add(app, "-c,--ctx-size", HADAL_OPT_CONTEXT, "Most tokens (default 0: as the model was trained)",
+      "N")
+      ->group("Session");
+  app.add_option("--cache-type-k", cache_type_, "Type of the latent cache; only f32")
+      ->option_text("TYPE")
+      ->group("Session");
+}
+
+void Options::add_chat_flags(CLI::App& app) {
+  add(app, "--chat-format", HADAL_OPT_CHAT_FORMAT,
+      "auto (by the file's template), deepseek-v2, deepseek-v3, deepseek-r1, deepseek-v3-0324, "
+      "deepseek-v3.1, kimi-k2",
+      "NAME")
+      ->group("Chat");
+  app.add_option("--system", system, "System prompt")->option_text("TEXT")->group("Chat");
+  app.add_flag("--think", think, "Let the model think first, where the format can choose")
+      ->group("Chat");
+}
+
+void Options::add_sampling_flags(CLI::App& app) {
+  const char* const group = "Sampling";
+  app.add_option("-n,--max-new-tokens,--predict", max_new_tokens_,
+                 "Most tokens to write; -1 (default): until the answer or the context ends")
+      ->option_text("N")
+      ->group(group);
+  app.add_option("--stop", stops_, "Text that ends the answer; may be given several times")
+      ->option_text("TEXT")
+      ->allow_extra_args(false)
+      ->group(group);
+  add(app, "--temp,--temperature", HADAL_OPT_TEMPERATURE, "0: always the best; default 1", "T")
+      ->group(group);
+  add(app, "--top-k", HADAL_OPT_TOP_K, "Keep the k best; default 0: off", "K")->group(group);
+  add(app, "--top-p", HADAL_OPT_TOP_P, "Keep the best with this mass; default 1: off", "P")
+      ->group(group);
+  add(app, "--min-p", HADAL_OPT_MIN_P, "Keep p >= min_p * best p; default 0: off", "P")
+      ->group(group);
+  add(app, "--typical", HADAL_OPT_TYPICAL_P, "Locally typical mass; default 1: off", "P")
+      ->group(group);
+  add(app, "-s,--seed", HADAL_OPT_SEED, "Seed of the draws; default: a new one each time", "N")
+      ->group(group);
+  add(app, "--repeat-penalty", HADAL_OPT_REPETITION_PENALTY, "Default 1: off", "X")->group(group);
+  add(app, "--repeat-last-n", HADAL_OPT_PENALTY_WINDOW,
+      "Tokens that penalties look at; default 64, 0: all", "N")
+      ->group(group);
+  add(app, "--presence-penalty", HADAL_OPT_PRESENCE_PENALTY, "Default 0: off", "X")->group(group);
+  add(app, "--frequency-penalty", HADAL_OPT_FREQUENCY_PENALTY, "Default 0: off", "X")->group(group);
+  add(app, "--dry-multiplier", HADAL_OPT_DRY_MULTIPLIER, "Default 0: off", "X")->group(group);
+  add(app, "--dry-base", HADAL_OPT_DRY_BASE, "Default 1.75", "X")->group(group);
+  add(app, "--dry-allowed-length", HADAL_OPT_DRY_ALLOWED_LENGTH, "Default 2", "N")->group(group);
+  add(app, "--dry-penalty-last-n", HADAL_OPT_DRY_WINDOW, "Default 0: all", "N")->group(group);
+  add(app, "--dry-breakers", HADAL_OPT_DRY_BREAKERS, "Token ids that end a repeat", "ID,ID")
+      ->group(group);
+  add(app, "--xtc-probability", HADAL_OPT_XTC_PROBABILITY, "Default 0: off", "P")->group(group);
+  add(app, "--xtc-threshold", HADAL_OPT_XTC_THRESHOLD, "Default 0.1", "P")->group(group);
+  add(app, "--logit-bias", HADAL_OPT_LOGIT_BIAS, "-inf bans", "ID:X,ID:X")->group(group);
+}
+
+void Options::add_output_flags(CLI::App& app, bool with_json) {
+  if (with_json) app.add_flag("--json", json, "JSON on stdout")->group("Output");
+  app.add_flag("-q,--quiet", quiet, "No progress and no speed on stderr")->group("Output");
+  app.add_flag("-v,--verbose", verbose_, "What the library has to tell, on stderr")
+      ->group("Output");
+}
+
+void Options::set(const std::string& flag, int32_t key, const std::string& value) {
+  const hadal_option_desc option = hadal::option_describe(key);
+  hadal::Config* config = nullptr;
+  switch (option.scope) {
+    case HADAL_SCOPE_RUNTIME: config = &runtime; break;
+    case HADAL_SCOPE_MODEL: config = &model_options; break;
+    case HADAL_SCOPE_SESSION: config = &session; break;
+    case HADAL_SCOPE_SAMPLER: config = &sampler; break;
+    default: config = &request; break;
+  }
+  switch (option.type) {
+    case HADAL_TYPE_I64: config->set_i64(key, whole_number(flag, value)); break;
+    case HADAL_TYPE_F64: config->set_f64(key, real_number(flag, value)); break;
+    default: config->set_str(key, value); break;
+  }
+}
+
+void Options::refuse_what_is_missing() const {
+  if (whole_number("--n-gpu-layers", n_gpu_layers_) != 0) {
+    throw UsageError("--n-gpu-layers " + n_gpu_layers_ + ": this version has no GPU backend",
+                     "Leave it out, or give 0: everything runs on the CPU.");
+  }
+  if (cache_type_ != "f32") {
+    throw UsageError("--cache-type-k " + cache_type_ + ": this version's latent cache is f32",
+                     "Leave it out. The cache of this architecture is small as it is.");
+  }
+  if (!demo_config_.empty()) {
+    throw UsageError("--config " + demo_config_ + ": a GGUF file carries its own shape",
+                     "Leave it out.");
+  }
+}
+
+void Options::resolve() {
+  refuse_what_is_missing();
+  for (const Given& given : given_) {
+    if (given.option->count() > 0) set(given.flag, given.key, given.value);
+  }
+  if (no_mmap_) model_options.set_i64(HADAL_OPT_MMAP, 0);
+  const int64_t n = whole_number("--max-new-tokens", max_new_tokens_);
+  if (n < -1 || n == 0) {
+    throw UsageError("--max-new-tokens is " + max_new_tokens_,
+                     "Give at least 1, or -1 for no end.");
+  }
+  if (n > 0) request.set_i64(HADAL_OPT_MAX_TOKENS, n);
+  for (const std::string& stop : stops_) {
+    if (stop.empty()) throw UsageError("--stop is empty", "Give the text to stop at.");
+    request.set_str(HADAL_OPT_STOP, stop);
+  }
+  if (logprobs != 0) request.set_i64(HADAL_OPT_LOGPROBS, logprobs);
+  runtime.set_log_sink(verbose_ ? HADAL_LOG_INFO : HADAL_LOG_WARNING,
+                       [](int32_t level, std::string_view, std::string_view text) {
+                         write_note(std::string(level_name(level)) + ": " + std::string(text),
+                                    Style::kDim);
+                       });
+}
+
+}  // namespace cli

@@ -1,0 +1,41 @@
+// One line, drawn over itself at most ten times a second.
+#include "examples/cli/progress.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "examples/cli/terminal.hpp"
+
+namespace cli {
+
+Progress::Progress(std::string what, bool shown)
+    : what_(std::move(what)), shown_(shown && stderr_is_terminal()), started_(Clock::now()) {}
+
+Progress::~Progress() { erase(); }
+
+void Progress::show(double part) {
+  using std::chrono::milliseconds;
+  const auto now = Clock::now();
+  if (!shown_ || now - started_ < milliseconds(300)) return;
+  if (drawn_ && now - last_ < milliseconds(100)) return;
+  last_ = now;
+  drawn_ = true;
+
+  part = std::clamp(part, 0.0, 1.0);
+  const int room = terminal_width() - static_cast<int>(what_.size()) - 9;
+  const int width = std::clamp(room, 0, 40);
+  const int full = static_cast<int>(part * width);
+  std::string bar;
+  for (int i = 0; i < width; ++i) bar += i < full ? '#' : '-';
+  char percent[16];
+  std::snprintf(percent, sizeof percent, "%3.0f %%", part * 100.0);
+  const std::string line = "\r\033[K" + what_ + " " + bar + " " + percent;
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+void Progress::erase() {
+  if (drawn_) std::fputs("\r\033[K", stderr);
+  drawn_ = false;
+}
+
+}  // namespace cli
