@@ -2,7 +2,7 @@
 add_library(hadal_warnings INTERFACE)
 target_compile_options(hadal_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wcast-qual -Wundef
-  -Wnon-virtual-dtor -Woverloaded-virtual -Wdouble-promotion
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor;-Woverloaded-virtual>" -Wdouble-promotion
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety -Wno-gnu-zero-variadic-macro-arguments>)
 if(HADAL_WERROR)
   target_compile_options(hadal_warnings INTERFACE -Werror)
