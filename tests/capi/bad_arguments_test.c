@@ -100,6 +100,8 @@ int main(int argc, char** argv) {
   struct objects at = {0};
   struct walk walk;
   hadal_config* logprobs = NULL;
+  hadal_session* answered = NULL;
+  hadal_request* prefill = NULL;
   if (argc != 2) return 2;
   at.path = argv[1];
   walk_begin(&walk, argv[1], 0);
@@ -111,11 +113,15 @@ int main(int argc, char** argv) {
   MUST(hadal_model_load(at.runtime, at.path, strlen(at.path), NULL, &at.load, error));
   EXPECT(run_to_end(at.load) == HADAL_DONE);
   at.session = new_session(at.model, "Once upon a time");
+  MUST(hadal_session_prefill(at.session, NULL, &prefill, error));
+  EXPECT(run_to_end(prefill) == HADAL_DONE);
+  hadal_request_free(prefill);
+  answered = new_session(at.model, "Once upon a time");
   logprobs = config_i64(HADAL_OPT_LOGPROBS, 2);
   MUST(hadal_config_set_i64(logprobs, HADAL_OPT_MAX_TOKENS, 2, error));
-  MUST(hadal_session_generate(at.session, at.sampler, logprobs, &at.request, error));
+  MUST(hadal_session_generate(answered, at.sampler, logprobs, &at.request, error));
   EXPECT(run_to_end(at.request) == HADAL_DONE);
-  at.position = hadal_session_length(at.session) - 1;
+  at.position = hadal_session_length(answered) - 1;
   hadal_config_free(logprobs);
   hadal_option_find("none", 4, NULL, &at.error);
   make_freed(&at);
@@ -125,6 +131,7 @@ int main(int argc, char** argv) {
   hadal_error_free(at.error);
   hadal_request_free(at.request);
   hadal_request_free(at.load);
+  hadal_session_free(answered);
   hadal_session_free(at.session);
   hadal_config_free(at.config);
   walk_end(&walk);

@@ -1,5 +1,6 @@
 /* A walk through the whole C interface, as a user takes it: caller-only, then with two threads.
- * Usage: capi_test MODEL */
+ * Usage: capi_test MODEL [words]; "words" if the model answers in plain ASCII, so that its text can
+ * be compared with the bytes of its tokens. */
 #include <math.h>
 
 #include "support.h"
@@ -56,7 +57,7 @@ static void test_plan_and_metadata(const struct walk* walk, const char* path) {
   hadal_memory_plan plan = {.struct_size = sizeof plan};
   MUST(hadal_model_plan(walk->runtime, path, strlen(path), NULL, &plan, error));
   EXPECT(plan.struct_size == sizeof plan);
-  EXPECT(plan.mapped > 0 && plan.host_weights == 0 && plan.host_cache > 0);
+  EXPECT(plan.mapped > 0 && plan.host_weights < plan.mapped / 100 && plan.host_cache > 0);
   EXPECT(plan.host_minimum > 0 && plan.host_comfortable >= plan.host_minimum);
   hadal_config* read = config_i64(HADAL_OPT_MMAP, 0);
   const uint64_t mapped = plan.mapped;
@@ -193,7 +194,7 @@ static void test_refused_tokens(const struct walk* walk) {
 }
 
 /* What a generate tells: tokens, their text, its end; and its numbers. */
-static void test_generate(const struct walk* walk) {
+static void test_generate(const struct walk* walk, int words) {
   hadal_session* session = new_session(walk->model, kPrompt);
   const uint64_t length = hadal_session_length(session);
   hadal_request* request = start_generate(session, walk->sampler, 12);
@@ -204,7 +205,6 @@ static void test_generate(const struct walk* walk) {
   uint64_t n_events = 0;
   double progress = 0;
   hadal_status status;
-  EXPECT(hadal_request_poll(request, &event, NULL) == HADAL_PENDING);
   while ((status = hadal_request_wait(request, UINT64_MAX, NULL)) == HADAL_EVENT) {
     while (hadal_request_poll(request, &event, NULL) == HADAL_EVENT) {
       EXPECT(event.sequence == n_events++ && event.struct_size == sizeof event);
@@ -229,8 +229,8 @@ static void test_generate(const struct walk* walk) {
   EXPECT(hadal_session_length(session) == length + n_tokens);
   MUST(hadal_tokenizer_decode(walk->tokenizer, tokens, n_tokens, 0, decoded, sizeof decoded,
                               &decoded_size, error));
-  /* An answer that ends inside a character keeps its bytes back or replaces them. */
-  EXPECT(text_size > 0 && memcmp(text, decoded, decoded_size < 4 ? 0 : decoded_size - 4) == 0);
+  EXPECT(text_size > 0);
+  EXPECT(!words || (text_size == decoded_size && memcmp(text, decoded, text_size) == 0));
 
   hadal_stats stats = {.struct_size = sizeof stats};
   MUST(hadal_request_stats(request, &stats, error));
@@ -400,7 +400,7 @@ static void test_chat(const struct walk* walk) {
 }
 
 /* A frame's worth of work at a time gives the same tokens; 0 is one unit, so there are many. */
-static void test_step(const struct walk* walk) {
+static void test_step(const struct walk* walk, int64_t threads) {
   hadal_session* session = new_session(walk->model, kPrompt);
   const uint64_t length = hadal_session_length(session);
   int32_t tokens[kMaxTokens], stepped[kMaxTokens];
@@ -411,6 +411,8 @@ static void test_step(const struct walk* walk) {
     hadal_event event = {.struct_size = sizeof event};
     size_t n_stepped = 0, n_steps = 0;
     hadal_status status;
+    /* Without threads of its own nothing moves until somebody steps or waits. */
+    if (threads == 0) EXPECT(hadal_request_poll(request, &event, NULL) == HADAL_PENDING);
     do {
       status = hadal_request_step(request, budget, NULL);
       ++n_steps;
@@ -426,7 +428,7 @@ static void test_step(const struct walk* walk) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
+  if (argc < 2) return 2;
   test_library();
   for (int64_t threads = 0; threads <= 2; threads += 2) {
     struct walk walk;
@@ -437,12 +439,12 @@ int main(int argc, char** argv) {
     test_tokenizer(&walk);
     test_session(&walk);
     test_refused_tokens(&walk);
-    test_generate(&walk);
+    test_generate(&walk, argc > 2);
     test_logprobs(&walk);
     test_callback(&walk);
     test_cancel(&walk);
     test_chat(&walk);
-    test_step(&walk);
+    test_step(&walk, threads);
     walk_end(&walk);
   }
   return test_result();

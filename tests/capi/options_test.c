@@ -92,16 +92,21 @@ static void test_option(hadal_runtime* runtime, int32_t key, const char* name, i
   test_scope(runtime, &option);
 }
 
-/* A caller built with an older, shorter struct gets as much as fits and no byte more. */
-static void test_short_struct(void) {
-  hadal_option_desc option;
+/* A caller built with a newer, longer struct gets zeros beyond what this library knows and nothing
+ * beyond its own size; one with a struct shorter than any that was published is refused. */
+static void test_sizes_of_structs(void) {
+  struct {
+    hadal_option_desc known;
+    uint64_t newer, canary;
+  } option;
   memset(&option, 0x5a, sizeof option);
-  option.struct_size = 16;
-  MUST(hadal_option_describe(HADAL_OPT_TOP_K, &option, error));
-  EXPECT(option.struct_size == 16 && option.key == HADAL_OPT_TOP_K);
-  EXPECT(option.scope == HADAL_SCOPE_SAMPLER);
-  const unsigned char* bytes = (const unsigned char*)&option;
-  for (size_t i = 16; i < sizeof option; ++i) EXPECT(bytes[i] == 0x5a);
+  option.known.struct_size = sizeof option.known + sizeof option.newer;
+  MUST(hadal_option_describe(HADAL_OPT_TOP_K, &option.known, error));
+  EXPECT(option.known.struct_size == sizeof option.known + sizeof option.newer);
+  EXPECT(option.known.key == HADAL_OPT_TOP_K && option.newer == 0);
+  EXPECT(option.canary == 0x5a5a5a5a5a5a5a5a);
+  option.known.struct_size = sizeof option.known - 8;
+  FAILS(HADAL_E_INVALID_ARGUMENT, hadal_option_describe(HADAL_OPT_TOP_K, &option.known, error));
 }
 
 int main(int argc, char** argv) {
@@ -115,7 +120,7 @@ int main(int argc, char** argv) {
   FAILS(HADAL_E_NOT_FOUND, hadal_option_find("temperatur", 10, &key, error));
   FAILS(HADAL_E_NOT_FOUND, hadal_option_find("", 0, &key, error));
   FAILS(HADAL_E_UNKNOWN_OPTION, hadal_config_set_i64(config, 102, 1, error));
-  test_short_struct();
+  test_sizes_of_structs();
   hadal_config_free(config);
   hadal_runtime_free(runtime);
   return test_result();
