@@ -13,20 +13,20 @@
 namespace hadal {
 
 struct ToolCall {
-  std::string id;    // "" if none was given
-  std::string type;  // "function"
-  std::string name;
-  std::string arguments;  // JSON text, as given
+  std::string id{};    // "" if none was given
+  std::string type{};  // "function"
+  std::string name{};
+  std::string arguments{};  // JSON text, as given
 };
 
 enum class Role : uint8_t { kSystem, kUser, kAssistant, kTool };
 
 struct Message {
   Role role = Role::kUser;
-  std::string content;
+  std::string content{};
   bool has_content = true;  // false: null beside tool calls
-  std::vector<ToolCall> tool_calls;
-  std::string tool_call_id;  // of a tool's answer
+  std::vector<ToolCall> tool_calls{};
+  std::string tool_call_id{};  // of a tool's answer
 };
 
 // "system", "user", "assistant", "tool"; E_INVALID_ARGUMENT names the four.
