@@ -215,7 +215,7 @@ class GgufCheckpoint : public Checkpoint {
     // The file holds a tenth of mscale_all_dim, and mscale has no key: files have both alike. In
     // float, so that 0.1 gives 1 and not a little more.
     if (name == "rope_scaling.mscale" || name == "rope_scaling.mscale_all_dim") {
-      return double{static_cast<float>(value.value_or(0.0)) * 10.0f};
+      return static_cast<double>(static_cast<float>(value.value_or(0.0)) * 10.0f);
     }
     return value;
   }

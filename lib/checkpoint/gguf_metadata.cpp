@@ -92,7 +92,7 @@ GgufScalar decode_scalar(GgufType type, const char* bytes) {
     case GgufType::kInt16: return int64_t{load<int16_t>(bytes)};
     case GgufType::kUint32: return uint64_t{load<uint32_t>(bytes)};
     case GgufType::kInt32: return int64_t{load<int32_t>(bytes)};
-    case GgufType::kFloat32: return double{load<float>(bytes)};
+    case GgufType::kFloat32: return static_cast<double>(load<float>(bytes));
     case GgufType::kBool: return load<uint8_t>(bytes) != 0;
     case GgufType::kUint64: return load<uint64_t>(bytes);
     case GgufType::kInt64: return load<int64_t>(bytes);

@@ -31,7 +31,6 @@ std::optional<int64_t> take_five_digits(absl::string_view* text) {
 }
 
 std::optional<ShardName> parse_shard_name(absl::string_view path) {
-  ShardName name;
   if (!absl::ConsumeSuffix(&path, ".gguf")) return std::nullopt;
   const std::optional<int64_t> count = take_five_digits(&path);
   if (!count || !absl::ConsumeSuffix(&path, "-of-")) return std::nullopt;

@@ -80,7 +80,8 @@ TEST(GgufCheckpointTest, TranslatesEveryKey) {
       {"rope_scaling.mscale_all_dim", 1.0f},
       {"routed_scaling_factor", 2.5f},
   };
-  for (const auto& [name, wanted] : reals) EXPECT_EQ(real(*file, name), double{wanted}) << name;
+  for (const auto& [name, wanted] : reals)
+    EXPECT_EQ(real(*file, name), static_cast<double>(wanted)) << name;
   EXPECT_EQ(flag(*file, "norm_topk_prob"), true);
   EXPECT_EQ(flag(*file, "tie_word_embeddings"), false);
   EXPECT_EQ(text(*file, "scoring_func"), "sigmoid");
@@ -177,7 +178,7 @@ TEST(GgufCheckpointTest, MultipliesTheYarnLogMultiplierByTen) {  // A6
     w.set_f32("deepseek2.rope.scaling.yarn_log_multiplier", stored);
     const auto file = open_writer(w);
     ASSERT_TRUE(file->ok());
-    EXPECT_NEAR(*real(*file, "rope_scaling.mscale"), double{wanted}, 1e-7);
+    EXPECT_NEAR(*real(*file, "rope_scaling.mscale"), static_cast<double>(wanted), 1e-7);
     EXPECT_EQ(real(*file, "rope_scaling.mscale_all_dim"), real(*file, "rope_scaling.mscale"));
   }
   GgufWriter w = tiny_model();
