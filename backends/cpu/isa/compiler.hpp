@@ -2,6 +2,7 @@
 #pragma once
 
 #define HADAL_INLINE [[gnu::always_inline]] inline
+#define HADAL_LAMBDA __attribute__((always_inline))
 #if defined(__clang__) && defined(__AVX2__)
 #define HADAL_UNROLL _Pragma("unroll")
 #elif defined(__AVX2__)

@@ -36,9 +36,11 @@ struct Bf16 {
 
 HADAL_INLINE Bytes low_nibbles(Bytes x) { return shift_right(x, 0, 15); }
 HADAL_INLINE Bytes high_nibbles(Bytes x) { return shift_right(x, 4, 15); }
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);  // as files are
 HADAL_INLINE uint32_t load_u32(const uint8_t* p) {
-  return static_cast<uint32_t>(p[0]) | (static_cast<uint32_t>(p[1]) << 8) |
-         (static_cast<uint32_t>(p[2]) << 16) | (static_cast<uint32_t>(p[3]) << 24);
+  uint32_t word;
+  __builtin_memcpy(&word, p, sizeof word);
+  return word;
 }
 
 struct Q4_0 {
@@ -46,9 +48,11 @@ struct Q4_0 {
   template <class Sink>
   HADAL_INLINE static void decode(const uint8_t* b, Sink&& sink) {
     const Floats d = broadcast(from_f16(b));
-    const Bytes levels = load_bytes(b + 2);
-    sink(0, mul(d, from_signed(add_bytes(low_nibbles(levels), -8))));
-    sink(1, mul(d, from_signed(add_bytes(high_nibbles(levels), -8))));
+    const auto values =
+        nibble_values([d](Bytes q) HADAL_LAMBDA { return mul(d, from_signed(add_bytes(q, -8))); });
+    const auto levels = values.widen(load_bytes(b + 2));
+    sink(0, values.low(levels));
+    sink(1, values.high(levels));
   }
 };
 
@@ -57,9 +61,11 @@ struct Q4_1 {
   template <class Sink>
   HADAL_INLINE static void decode(const uint8_t* b, Sink&& sink) {
     const Floats d = broadcast(from_f16(b)), m = broadcast(from_f16(b + 2));
-    const Bytes levels = load_bytes(b + 4);
-    sink(0, add(mul(d, from_unsigned(low_nibbles(levels))), m));
-    sink(1, add(mul(d, from_unsigned(high_nibbles(levels))), m));
+    const auto values =
+        nibble_values([d, m](Bytes q) HADAL_LAMBDA { return add(mul(d, from_unsigned(q)), m); });
+    const auto levels = values.widen(load_bytes(b + 4));
+    sink(0, values.low(levels));
+    sink(1, values.high(levels));
   }
 };
 
@@ -110,9 +116,11 @@ struct Iq4Nl {
   template <class Sink>
   HADAL_INLINE static void decode(const uint8_t* b, Sink&& sink) {
     const Floats d = broadcast(from_f16(b));
-    const Bytes levels = load_bytes(b + 2);
-    sink(0, mul(d, from_signed(look_up(kIq4Levels, low_nibbles(levels)))));
-    sink(1, mul(d, from_signed(look_up(kIq4Levels, high_nibbles(levels)))));
+    const auto values = nibble_values(
+        [d](Bytes q) HADAL_LAMBDA { return mul(d, from_signed(look_up(kIq4Levels, q))); });
+    const auto levels = values.widen(load_bytes(b + 2));
+    sink(0, values.low(levels));
+    sink(1, values.high(levels));
   }
 };
 
@@ -122,9 +130,11 @@ struct Mxfp4 {
   HADAL_INLINE static void decode(const uint8_t* b, Sink&& sink) {
     const uint32_t e = b[0];
     const Floats d = broadcast(float_from_bits(e < 2 ? 0x00200000u << e : (e - 1) << 23));
-    const Bytes levels = load_bytes(b + 1);
-    sink(0, mul(d, from_signed(look_up(kE2m1Twice, low_nibbles(levels)))));
-    sink(1, mul(d, from_signed(look_up(kE2m1Twice, high_nibbles(levels)))));
+    const auto values = nibble_values(
+        [d](Bytes q) HADAL_LAMBDA { return mul(d, from_signed(look_up(kE2m1Twice, q))); });
+    const auto levels = values.widen(load_bytes(b + 1));
+    sink(0, values.low(levels));
+    sink(1, values.high(levels));
   }
 };
 
@@ -156,17 +166,14 @@ struct Q3K {
   HADAL_INLINE static void decode(const uint8_t* b, Sink&& sink) {
     // Sixteen scales of six bits: the low four of k in the nibbles of bytes 0 to 7, the high two
     // of k in byte 8 + k % 4, from bit 2 * (k / 4) on.
-    uint8_t six_bits[16];
-    const uint8_t* packed = b + 96;
-    for (int k = 0; k < 8; ++k) {
-      const int high = packed[8 + k % 4];
-      six_bits[k] = static_cast<uint8_t>((packed[k] & 15) | (((high >> (k / 4 * 2)) & 3) << 4));
-      six_bits[k + 8] =
-          static_cast<uint8_t>((packed[k] >> 4) | (((high >> (k / 4 * 2 + 4)) & 3) << 4));
-    }
+    const uint32_t low = load_u32(b + 96), more = load_u32(b + 100), top = load_u32(b + 104);
+    const auto six_bits = [top](uint32_t four_bits, int shift) HADAL_LAMBDA {
+      return (four_bits & 0x0f0f0f0fu) | (((top >> shift) & 0x03030303u) << 4);
+    };
+    const Bytes scales = sixteen_bytes(six_bits(low, 0), six_bits(more, 2), six_bits(low >> 4, 4),
+                                       six_bits(more >> 4, 6));
     float scale[16];
-    store(scale,
-          mul(broadcast(from_f16(b + 108)), from_signed(add_bytes(load_bytes(six_bits), -32))));
+    store(scale, mul(broadcast(from_f16(b + 108)), from_signed(add_bytes(scales, -32))));
     const Bytes high[2] = {load_bytes(b), load_bytes(b + 16)};
     for (int half = 0; half < 2; ++half) {
       const Bytes levels[2] = {load_bytes(b + 32 + 32 * half), load_bytes(b + 48 + 32 * half)};
@@ -187,13 +194,11 @@ struct ScalesAndMins {
 };
 HADAL_INLINE void scales_and_mins(const uint8_t* b, ScalesAndMins& out) {
   const uint32_t a = load_u32(b + 4), c = load_u32(b + 8), e = load_u32(b + 12);
-  const uint32_t words[8] = {
-      a & 0x3f3f3f3fu, (e & 0x0f0f0f0fu) | ((a >> 2) & 0x30303030u),        0, 0,
-      c & 0x3f3f3f3fu, ((e >> 4) & 0x0f0f0f0fu) | ((c >> 2) & 0x30303030u), 0, 0};
-  uint8_t bytes[32];
-  for (int i = 0; i < 32; ++i) bytes[i] = static_cast<uint8_t>(words[i / 4] >> (i % 4 * 8));
-  store(out.scale, mul(broadcast(from_f16(b)), from_unsigned(load_bytes(bytes))));
-  store(out.min, mul(broadcast(from_f16(b + 2)), from_unsigned(load_bytes(bytes + 16))));
+  const Bytes scales = eight_bytes(a & 0x3f3f3f3fu, (e & 0x0f0f0f0fu) | ((a >> 2) & 0x30303030u));
+  const Bytes mins =
+      eight_bytes(c & 0x3f3f3f3fu, ((e >> 4) & 0x0f0f0f0fu) | ((c >> 2) & 0x30303030u));
+  store(out.scale, mul(broadcast(from_f16(b)), from_unsigned(scales)));
+  store(out.min, mul(broadcast(from_f16(b + 2)), from_unsigned(mins)));
 }
 
 struct Q4K {
@@ -203,14 +208,18 @@ struct Q4K {
     ScalesAndMins s;
     scales_and_mins(b, s);
     for (int k = 0; k < 8; k += 2) {
-      const Bytes levels[2] = {load_bytes(b + 16 + 16 * k), load_bytes(b + 32 + 16 * k)};
-      HADAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
-        const int part = k + j / 2;
-        const Bytes q = shift_right(levels[j % 2], j / 2 * 4, 15);
-        sink(2 * k + j,
-             sub(mul(broadcast(s.scale[part]), from_unsigned(q)), broadcast(s.min[part])));
-      }
+      const auto values_of = [&s](int part) HADAL_LAMBDA {
+        const Floats scale = broadcast(s.scale[part]), min = broadcast(s.min[part]);
+        return nibble_values([scale, min](Bytes q)
+                                 HADAL_LAMBDA { return sub(mul(scale, from_unsigned(q)), min); });
+      };
+      const auto even = values_of(k), odd = values_of(k + 1);
+      const auto first = even.widen(load_bytes(b + 16 + 16 * k));
+      const auto second = even.widen(load_bytes(b + 32 + 16 * k));
+      sink(2 * k, even.low(first));
+      sink(2 * k + 1, even.low(second));
+      sink(2 * k + 2, odd.high(first));
+      sink(2 * k + 3, odd.high(second));
     }
   }
 };
@@ -270,9 +279,12 @@ struct Iq4Xs {
       const int low = (b[4 + k / 2] >> (k % 2 * 4)) & 15;
       const int s = low + 16 * ((high_scales >> (2 * k)) & 3) - 32;
       const Floats scale = broadcast(d * static_cast<float>(s));
-      const Bytes levels = load_bytes(b + 8 + 16 * k);
-      sink(2 * k, mul(scale, from_signed(look_up(kIq4Levels, low_nibbles(levels)))));
-      sink(2 * k + 1, mul(scale, from_signed(look_up(kIq4Levels, high_nibbles(levels)))));
+      const auto values = nibble_values([scale](Bytes q) HADAL_LAMBDA {
+        return mul(scale, from_signed(look_up(kIq4Levels, q)));
+      });
+      const auto levels = values.widen(load_bytes(b + 8 + 16 * k));
+      sink(2 * k, values.low(levels));
+      sink(2 * k + 1, values.high(levels));
     }
   }
 };

@@ -42,9 +42,7 @@ template <class Format>
 void decode(const uint8_t* from, int64_t n, float* to) {
   int64_t i = 0;
   for (; i + Format::kElements <= n; i += Format::kElements, from += Format::kSize) {
-    Format::decode(
-        from, [&](int part, Floats v)
-                  __attribute__((always_inline)) { store(to + i + 16 * part, v); });
+    Format::decode(from, [&](int part, Floats v) HADAL_LAMBDA { store(to + i + 16 * part, v); });
   }
   if constexpr (Format::kElements == 16) {
     if (i < n) store_part(to + i, n - i, decode_part<Format>(from, n - i));
@@ -74,12 +72,11 @@ void multiply_rows(const FusedProduct& p, int64_t first) {
     for (; k < end; k += Format::kElements, w += Format::kSize) {
       HADAL_UNROLL
       for (int r = 0; r < n_w; ++r) {
-        Format::decode(
-            w + r * p.w_stride_bytes, [&](int part, Floats v) __attribute__((always_inline)) {
-              HADAL_UNROLL
-              for (int j = 0; j < n_x; ++j)
-                part_sums[r][j] = fma(v, load(p.x[j] + k + 16 * part), part_sums[r][j]);
-            });
+        Format::decode(w + r * p.w_stride_bytes, [&](int part, Floats v) HADAL_LAMBDA {
+          HADAL_UNROLL
+          for (int j = 0; j < n_x; ++j)
+            part_sums[r][j] = fma(v, load(p.x[j] + k + 16 * part), part_sums[r][j]);
+        });
       }
     }
     for (int r = 0; r < n_w; ++r) {

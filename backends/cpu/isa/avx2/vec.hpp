@@ -72,6 +72,13 @@ HADAL_INLINE Floats times_power_of_two(Floats x, Floats n) {
 HADAL_INLINE Bytes load_bytes(const uint8_t* p) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
+HADAL_INLINE Bytes sixteen_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+  return _mm_set_epi32(static_cast<int>(d), static_cast<int>(c), static_cast<int>(b),
+                       static_cast<int>(a));
+}
+HADAL_INLINE Bytes eight_bytes(uint32_t a, uint32_t b) {
+  return _mm_cvtsi64_si128(static_cast<int64_t>((static_cast<uint64_t>(b) << 32) | a));
+}
 HADAL_INLINE Bytes shift_right(Bytes x, int n_bits, int mask) {
   return _mm_and_si128(_mm_srli_epi16(x, n_bits), _mm_set1_epi8(static_cast<char>(mask)));
 }
@@ -122,6 +129,19 @@ HADAL_INLINE __m256 from_8_bf16(__m128i x) {
 }
 HADAL_INLINE Floats from_16_bf16(const uint8_t* p) {
   return {from_8_bf16(load_bytes(p)), from_8_bf16(load_bytes(p + 16))};
+}
+
+// The values of a block whose elements are nibbles: value_of() says what a nibble means.
+template <class ValueOf>
+struct NibbleValues {
+  ValueOf value_of;
+  HADAL_INLINE static Bytes widen(Bytes x) { return x; }
+  HADAL_INLINE Floats low(Bytes x) const { return value_of(shift_right(x, 0, 15)); }
+  HADAL_INLINE Floats high(Bytes x) const { return value_of(shift_right(x, 4, 15)); }
+};
+template <class ValueOf>
+HADAL_INLINE NibbleValues<ValueOf> nibble_values(ValueOf value_of) {
+  return {value_of};
 }
 
 }  // namespace

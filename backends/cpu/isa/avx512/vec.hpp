@@ -53,6 +53,13 @@ HADAL_INLINE Floats times_power_of_two(Floats x, Floats n) {
 HADAL_INLINE Bytes load_bytes(const uint8_t* p) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
+HADAL_INLINE Bytes sixteen_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+  return _mm_set_epi32(static_cast<int>(d), static_cast<int>(c), static_cast<int>(b),
+                       static_cast<int>(a));
+}
+HADAL_INLINE Bytes eight_bytes(uint32_t a, uint32_t b) {
+  return _mm_cvtsi64_si128(static_cast<int64_t>((static_cast<uint64_t>(b) << 32) | a));
+}
 HADAL_INLINE Bytes shift_right(Bytes x, int n_bits, int mask) {
   return _mm_and_si128(_mm_srli_epi16(x, n_bits), _mm_set1_epi8(static_cast<char>(mask)));
 }
@@ -90,6 +97,21 @@ HADAL_INLINE Floats from_16_f16(const uint8_t* p) {
 HADAL_INLINE Floats from_16_bf16(const uint8_t* p) {
   const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+}
+
+// Sixteen values fit a register: computed once a block, and picked from there by the low four bits
+// of each lane.
+struct NibbleValues {
+  __m512 values;
+  HADAL_INLINE static __m512i widen(Bytes x) { return _mm512_cvtepu8_epi32(x); }
+  HADAL_INLINE Floats low(__m512i x) const { return _mm512_permutexvar_ps(x, values); }
+  HADAL_INLINE Floats high(__m512i x) const {
+    return _mm512_permutexvar_ps(_mm512_srli_epi32(x, 4), values);
+  }
+};
+template <class ValueOf>
+HADAL_INLINE NibbleValues nibble_values(ValueOf value_of) {
+  return {value_of(_mm_set_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0))};
 }
 
 }  // namespace

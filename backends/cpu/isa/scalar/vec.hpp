@@ -99,6 +99,14 @@ HADAL_INLINE Bytes load_bytes(const uint8_t* p) {
   __builtin_memcpy(x.b, p, 16);
   return x;
 }
+// Bytes of little-endian words, the first one first.
+HADAL_INLINE Bytes sixteen_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+  const uint32_t words[4] = {a, b, c, d};
+  Bytes x;
+  __builtin_memcpy(x.b, words, 16);
+  return x;
+}
+HADAL_INLINE Bytes eight_bytes(uint32_t a, uint32_t b) { return sixteen_bytes(a, b, 0, 0); }
 // Each byte shifted, then masked. The masks given leave nothing of a neighbour's bits, which a
 // vector register without byte shifts brings in.
 HADAL_INLINE Bytes shift_right(Bytes x, int n_bits, int mask) {
@@ -169,6 +177,19 @@ HADAL_INLINE Floats from_16_bf16(const uint8_t* p) {
                            (static_cast<uint32_t>(p[2 * i + 1]) << 24));
   }
   return load(v);
+}
+
+// The values of a block whose elements are nibbles: value_of() says what a nibble means.
+template <class ValueOf>
+struct NibbleValues {
+  ValueOf value_of;
+  HADAL_INLINE static Bytes widen(Bytes x) { return x; }
+  HADAL_INLINE Floats low(Bytes x) const { return value_of(shift_right(x, 0, 15)); }
+  HADAL_INLINE Floats high(Bytes x) const { return value_of(shift_right(x, 4, 15)); }
+};
+template <class ValueOf>
+HADAL_INLINE NibbleValues<ValueOf> nibble_values(ValueOf value_of) {
+  return {value_of};
 }
 
 }  // namespace
