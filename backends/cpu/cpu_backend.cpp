@@ -88,7 +88,8 @@ void CpuBackend::add(const Tensor& x, const Tensor& sum) {
 absl::StatusOr<std::unique_ptr<Backend>> make_cpu_backend(std::shared_ptr<Memory> memory,
                                                           std::shared_ptr<Executor> executor,
                                                           std::string_view isa) {
-  HADAL_ASSIGN_OR_RETURN(const cpu::Kernels* kernels, cpu::kernels_for(isa));
+  HADAL_ASSIGN_OR_RETURN(const cpu::Kernels* kernels,
+                         cpu::kernels_for(isa, cpu::features_of_this_machine()));
   return std::make_unique<CpuBackend>(std::move(memory),
                                       cpu::Workers(std::move(executor), *kernels));
 }

@@ -13,10 +13,6 @@ namespace {
 
 #ifdef HADAL_CPU_X86
 
-struct Features {
-  bool avx2 = false, avx512 = false;
-};
-
 uint64_t xgetbv0() {
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -25,7 +21,7 @@ uint64_t xgetbv0() {
 
 bool has_all(uint32_t word, uint32_t bits) { return (word & bits) == bits; }
 
-Features features() {
+Features detect() {
   Features found;
   uint32_t a = 0, b = 0, c = 0, d = 0;
   constexpr uint32_t kLeaf1 = bit_FMA | bit_F16C | bit_AVX | bit_OSXSAVE;
@@ -43,31 +39,33 @@ Features features() {
 
 }  // namespace
 
-absl::StatusOr<const Kernels*> kernels_for(std::string_view isa) {
-  const bool any = isa == "auto";
-  bool is_known = any || isa == "scalar";
+Features features_of_this_machine() {
 #ifdef HADAL_CPU_X86
-  const Features has = features();
-  is_known = is_known || isa == "avx2" || isa == "avx512";
-  if (has.avx512 && (any || isa == "avx512")) return &kAvx512Kernels;
-  if (has.avx2 && (any || isa == "avx2")) return &kAvx2Kernels;
+  return detect();
+#else
+  return {};
+#endif
+}
+
+absl::StatusOr<const Kernels*> kernels_for(std::string_view isa, const Features& features) {
+  const bool any = isa == "auto";
+#ifdef HADAL_CPU_X86
+  if (features.avx512 && (any || isa == "avx512")) return &kAvx512Kernels;
+  if (features.avx2 && (any || isa == "avx2")) return &kAvx2Kernels;
 #endif
   if (any || isa == "scalar") return &kScalarKernels;
   const absl::string_view wanted(isa.data(), isa.size());
-  const std::string hint = absl::StrCat("Here are: auto, ", available_isas(), ".");
-  if (is_known)
+  const std::string hint = absl::StrCat("Here are: auto, ", available_isas(features), ".");
+  if (isa == "avx2" || isa == "avx512")
     return fail(HADAL_E_UNSUPPORTED, absl::StrCat("this machine has no ", wanted), hint);
   return fail(HADAL_E_OUT_OF_RANGE, absl::StrCat("no instruction set is called \"", wanted, "\""),
               hint);
 }
 
-std::string available_isas() {
+std::string available_isas(const Features& features) {
   std::string list = "scalar";
-#ifdef HADAL_CPU_X86
-  const Features has = features();
-  if (has.avx2) list += ", avx2";
-  if (has.avx512) list += ", avx512";
-#endif
+  if (features.avx2) list += ", avx2";
+  if (features.avx512) list += ", avx512";
   return list;
 }
 

@@ -9,11 +9,17 @@
 
 namespace hadal::cpu {
 
-// The kernels of an instruction set by name; "auto" for the best this machine has. E_OUT_OF_RANGE
-// for a name that means nothing, E_UNSUPPORTED, with what there is, for one this machine lacks.
-absl::StatusOr<const Kernels*> kernels_for(std::string_view isa);
+struct Features {
+  bool avx2 = false;    // with FMA and F16C
+  bool avx512 = false;  // F, BW, DQ and VL; and avx2
+};
+Features features_of_this_machine();
 
-// The instruction sets that kernels_for() takes on this machine, slowest first: "scalar, avx2".
-std::string available_isas();
+// The kernels of an instruction set by name; "auto" for the best of `features`. E_OUT_OF_RANGE for
+// a name that means nothing, E_UNSUPPORTED, with what there is, for one that is lacking.
+absl::StatusOr<const Kernels*> kernels_for(std::string_view isa, const Features& features);
+
+// The names that kernels_for() takes besides "auto", slowest first: "scalar, avx2".
+std::string available_isas(const Features& features);
 
 }  // namespace hadal::cpu
