@@ -1,5 +1,6 @@
 // What every backend promises besides its ops: memory, copies, and how failures arrive.
 #include "tests/backends/backend_test.hpp"
+#include "tests/backends/sequences.hpp"
 
 namespace hadal {
 namespace {
@@ -66,6 +67,48 @@ TEST_P(BackendContractTest, TypesThatAreNoWeightsAreRefused) {
 TEST_P(BackendContractTest, ImpossibleSizesAreRefusedBeforeAnythingIsAllocated) {
   const auto huge = backend().allocate(DType::kF32, INT64_MAX / 2, 8, MemoryTag::kScratch);
   EXPECT_EQ(code_of(huge.status()), HADAL_E_NO_MEMORY);
+}
+
+// P4: an empty batch, which a scheduler may well make, is no work and no failure.
+TEST_P(BackendContractTest, NoRowsAreNothingToDoForAnyOp) {
+  test::Workbench bench(backend());
+  test::Sequences sequences(bench, 1, 64, 6);
+  const BatchRows rows = sequences.rows({}, 2);
+  const Tensor none = bench.empty(0, 4), no_ids = bench.empty_ids(0, 2);
+  const Weight& gain = bench.upload(test::f32_vector({1, 1, 1, 1}));
+  const Weight& square = bench.upload(test::random_weight(DType::kF32, 1, 4, 4, 1));
+  const Weight& experts = bench.upload(test::random_weight(DType::kF32, 3, 4, 4, 1));
+  backend().embed(bench.empty_ids(0, 1), square, none);
+  backend().rms_norm(none, gain, 1e-6f, none);
+  backend().matmul(none, square, bench.empty(0, 4));
+  backend().rope(rows, 3, bench.empty(0, 2));
+  backend().latent_append({.kv_a = bench.empty(0, 6),
+                           .gain = &gain,
+                           .rows = &rows,
+                           .latent_cache = sequences.layer(),
+                           .kv_lora_rank = 4,
+                           .rms_norm_eps = 1e-6f});
+  backend().per_head_matmul(none, experts, bench.empty(0, 4));
+  backend().mla_attention({.q_latent = none,
+                           .q_pe = bench.empty(0, 2),
+                           .rows = &rows,
+                           .latent_cache = sequences.layer(),
+                           .out = bench.empty(0, 4),
+                           .num_attention_heads = 3,
+                           .softmax_scale = 1.0f});
+  backend().moe_route({.logits = none, .expert_ids = no_ids, .expert_weights = bench.empty(0, 2)});
+  backend().moe_ffn({.x = none,
+                     .expert_ids = no_ids,
+                     .expert_weights = bench.empty(0, 2),
+                     .gate_proj = &experts,
+                     .up_proj = &experts,
+                     .down_proj = &experts,
+                     .out = bench.empty(0, 4)});
+  backend().swiglu(none, none, none);
+  backend().add(none, none);
+  backend().gather_rows(none, bench.empty_ids(0, 1), none);
+  const absl::Status status = backend().wait();
+  EXPECT_TRUE(status.ok()) << message_of(status);
 }
 
 TEST_P(BackendContractTest, AnswersToItsName) {

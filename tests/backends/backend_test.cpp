@@ -52,16 +52,6 @@ Expected expected_matmul(const Matrix& x, const Matrix& w) {
   return expected;
 }
 
-Tolerance matmul_tolerance(DType weights) {
-  switch (weights) {
-    case DType::kF32: return kF32Tolerance;
-    case DType::kF16:
-    case DType::kBF16: return kF32Tolerance;
-    // Normal activations rounded to 8 bits in blocks of 256: 0.007 of a term.
-    default: return {0.05, 0.01};
-  }
-}
-
 testing::AssertionResult is_near(const Matrix& actual, const Expected& expected,
                                  const Tolerance& tolerance) {
   if (actual.values.size() != expected.values.size()) {

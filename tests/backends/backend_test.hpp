@@ -47,20 +47,24 @@ struct Expected {
 };
 Expected expected_matmul(const Matrix& x, const Matrix& w);  // w [out, in], in double
 
-// Errors in units of the magnitudes. A backend may round activations to 8 bits where the weights
-// are quantised; everything else is f32 throughout.
+// Errors in units of the magnitudes. Every type of weights is held to the same: it decodes exactly,
+// and activations stay f32 however coarse the weights are.
 struct Tolerance {
   double largest = 0.0;
   double root_mean_square = 0.0;
 };
-Tolerance matmul_tolerance(DType weights);
-inline constexpr Tolerance kF32Tolerance = {1e-5, 3e-6};
+inline constexpr Tolerance kSumTolerance = {1e-5, 2e-6};      // one sum of products
+inline constexpr Tolerance kLogitTolerance = {3e-6, 6e-7};    // the router's, which decide
+inline constexpr Tolerance kNormTolerance = {2e-6, 4e-7};     // a norm, a rotation
+inline constexpr Tolerance kSoftmaxTolerance = {3e-5, 5e-6};  // a sum weighed by exponentials
+inline constexpr Tolerance kExpertsTolerance = {5e-5, 1e-5};  // three products in a row, a silu
+inline constexpr Tolerance kOffsetTolerance = {1e-4, 2e-5};   // sums of values that are all large
 
 testing::AssertionResult is_near(const Matrix& actual, const Expected& expected,
                                  const Tolerance& tolerance);
-// Against another result of f32 throughout: in units of the root mean square of each row.
+// In units of the root mean square of each row.
 testing::AssertionResult is_near(const Matrix& actual, const Matrix& expected,
-                                 const Tolerance& tolerance = kF32Tolerance);
+                                 const Tolerance& tolerance);
 // Bit for bit; NaN is the same as NaN.
 testing::AssertionResult is_same(const Matrix& actual, const Matrix& expected);
 

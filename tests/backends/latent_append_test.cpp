@@ -73,8 +73,8 @@ TEST_P(LatentAppendTest, EveryRowGoesToItsPlaceAndNowhereElse) {
   int64_t r = 0;
   for (const Span& span : spans) {
     for (int32_t p = span.first; p < span.first + span.n; ++p, ++r) {
-      EXPECT_TRUE(
-          is_near(sequences.row(span.session, p), formula(kv_a.some_rows(r, 1), gain, p, 1e-6)));
+      EXPECT_TRUE(is_near(sequences.row(span.session, p),
+                          formula(kv_a.some_rows(r, 1), gain, p, 1e-6), test::kNormTolerance));
     }
   }
   EXPECT_EQ(sequences.count_rows_with_values(), 72);
@@ -86,8 +86,8 @@ TEST_P(LatentAppendTest, AgreesWithTheFormulaAtTheShapeOfTheFamily) {
   const Matrix kv_a = test::random_matrix(3, 576, 1, 30.0f), gain = test::random_matrix(1, 512, 2);
   append(bench, sequences, kv_a, gain, {{0, 4999, 3}});
   for (int32_t r = 0; r < 3; ++r) {
-    EXPECT_TRUE(
-        is_near(sequences.row(0, 4999 + r), formula(kv_a.some_rows(r, 1), gain, 4999 + r, 1e-6)));
+    EXPECT_TRUE(is_near(sequences.row(0, 4999 + r),
+                        formula(kv_a.some_rows(r, 1), gain, 4999 + r, 1e-6), test::kNormTolerance));
   }
 }
 

@@ -12,9 +12,26 @@ absl::StatusOr<std::unique_ptr<Backend>> make(std::string_view name, std::string
 }
 
 TEST(LoaderTest, GivesTheBackendOfTheName) {
-  const auto backend = make("reference", "auto");
+  for (const char* name : {"cpu", "reference"}) {
+    const auto backend = make(name, "auto");
+    ASSERT_TRUE(backend.ok());
+    EXPECT_STREQ((*backend)->name(), name);
+  }
+}
+
+TEST(LoaderTest, AutoIsTheFastestThereIs) {
+  const auto backend = make("auto", "auto");
   ASSERT_TRUE(backend.ok());
-  EXPECT_STREQ((*backend)->name(), "reference");
+  EXPECT_STREQ((*backend)->name(), "cpu");
+}
+
+TEST(LoaderTest, AnInstructionSetIsKeptToOrRefused) {
+  const auto scalar = make("cpu", "scalar");
+  ASSERT_TRUE(scalar.ok());
+  EXPECT_NE((*scalar)->description().find("scalar"), std::string::npos);
+  const auto unknown = make("cpu", "mmx");
+  ASSERT_EQ(code_of(unknown.status()), HADAL_E_OUT_OF_RANGE);
+  EXPECT_NE(hint_of(unknown.status()).find("scalar"), std::string::npos);
 }
 
 TEST(LoaderTest, AnUnknownNameIsRefusedWithTheNamesThereAre) {

@@ -22,8 +22,7 @@ class MatmulTest : public test::BackendTest {
   Matrix matmul(const Matrix& x, const test::TestWeight& w) { return matmul(backend(), x, w); }
 
   void expect_right(const Matrix& x, const test::TestWeight& w) {
-    EXPECT_TRUE(is_near(matmul(x, w), test::expected_matmul(x, w.decoded(0)),
-                        test::matmul_tolerance(w.source.dtype)));
+    EXPECT_TRUE(is_near(matmul(x, w), test::expected_matmul(x, w.decoded(0)), test::kSumTolerance));
   }
 };
 INSTANTIATE_TEST_SUITE_P(Backends, MatmulTest, test::every_backend(), test::backend_name);
@@ -84,6 +83,19 @@ TEST_P(MatmulTest, EveryShapeIsRight) {
   }
 }
 
+TEST_P(MatmulTest, BatchesOfAPromptAreRight) {
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kQ8_0, DType::kQ3_K, DType::kIQ2_S}) {
+    SCOPED_TRACE(name(dtype));
+    const auto w = test::random_weight(dtype, 1, 21, 768, 1);
+    const Matrix x = test::random_matrix(230, 768, 2);
+    expect_right(x, w);
+    const Matrix all = matmul(x, w);
+    for (const int64_t r : {0, 95, 96, 97, 229}) {
+      EXPECT_TRUE(is_same(matmul(x.some_rows(r, 1), w), all.some_rows(r, 1)));
+    }
+  }
+}
+
 // The shapes of q_a_proj and kv_a_proj_with_mqa of the 671B model, a part of the rows.
 TEST_P(MatmulTest, LongRowsKeepTheirDigits) {
   for (const DType dtype : {DType::kF32, DType::kF16, DType::kQ8_0, DType::kQ4_K, DType::kQ6_K}) {
@@ -128,7 +140,8 @@ TEST_P(MatmulTest, RowsOfZerosGiveZeros) {
 TEST_P(MatmulTest, AnF32GateGivesF32Logits) {
   const auto gate = test::random_weight(DType::kF32, 1, 256, 7168, 1);
   const Matrix x = test::random_matrix(2, 7168, 2);
-  EXPECT_TRUE(is_near(matmul(x, gate), test::expected_matmul(x, gate.decoded(0)), {1e-6, 3e-7}));
+  EXPECT_TRUE(
+      is_near(matmul(x, gate), test::expected_matmul(x, gate.decoded(0)), test::kLogitTolerance));
 }
 
 TEST_P(MatmulTest, ReadsAndWritesViews) {

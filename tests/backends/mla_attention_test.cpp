@@ -95,8 +95,6 @@ struct Attention {
   }
 };
 
-constexpr test::Tolerance kTolerance = {3e-5, 5e-6};
-
 class MlaAttentionTest : public test::BackendTest {};
 INSTANTIATE_TEST_SUITE_P(Backends, MlaAttentionTest, test::every_backend(), test::backend_name);
 
@@ -137,7 +135,7 @@ TEST_P(MlaAttentionTest, ReadsNothingBehindItsOwnPosition) {
     SCOPED_TRACE(length);
     const Attention a = Attention::random(2, 32, 8, {length}, 1);
     const std::vector<Span> last = {{0, length - 1, 1}};
-    EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), kTolerance));
+    EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), test::kSoftmaxTolerance));
   }
 }
 
@@ -145,7 +143,7 @@ TEST_P(MlaAttentionTest, ReadsNothingBehindItsOwnPosition) {
 TEST_P(MlaAttentionTest, RowsOfOnePassSeeNoRowAfterThem) {
   Attention a = Attention::random(3, 32, 8, {130}, 130);
   const Matrix whole = a.run(backend(), {{0, 0, 130}});
-  EXPECT_TRUE(is_near(whole, a.formula({{0, 0, 130}}), kTolerance));
+  EXPECT_TRUE(is_near(whole, a.formula({{0, 0, 130}}), test::kSoftmaxTolerance));
   const Matrix full_cache = a.cache[0];
   for (const int32_t chunk : {1, 2, 63, 64, 65}) {
     SCOPED_TRACE(chunk);
@@ -161,7 +159,7 @@ TEST_P(MlaAttentionTest, RowsOfOnePassSeeNoRowAfterThem) {
 TEST_P(MlaAttentionTest, EverySessionSeesItsOwnCache) {
   const Attention a = Attention::random(2, 32, 8, {70, 5, 200}, 8);
   const std::vector<Span> spans = {{2, 196, 4}, {0, 69, 1}, {1, 2, 3}};
-  EXPECT_TRUE(is_near(a.run(backend(), spans), a.formula(spans), kTolerance));
+  EXPECT_TRUE(is_near(a.run(backend(), spans), a.formula(spans), test::kSoftmaxTolerance));
 }
 
 TEST_P(MlaAttentionTest, AgreesWithTheFormulaAtTheShapesOfTheFamily) {
@@ -170,7 +168,7 @@ TEST_P(MlaAttentionTest, AgreesWithTheFormulaAtTheShapesOfTheFamily) {
       SCOPED_TRACE(testing::Message() << n_heads << " heads, " << length << " positions");
       const Attention a = Attention::random(n_heads, 512, 64, {length}, 2);
       const std::vector<Span> last = {{0, length - 2, 2}};
-      EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), kTolerance));
+      EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), test::kSoftmaxTolerance));
     }
   }
 }
@@ -180,7 +178,7 @@ TEST_P(MlaAttentionTest, AgreesWithTheFormulaOverLongContexts) {
     SCOPED_TRACE(length);
     const Attention a = Attention::random(2, 512, 64, {length}, 1);
     const std::vector<Span> last = {{0, length - 1, 1}};
-    EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), kTolerance));
+    EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), test::kSoftmaxTolerance));
   }
 }
 
@@ -188,7 +186,8 @@ TEST_P(MlaAttentionTest, WidthsThatFitNoVectorAreRight) {
   for (const auto& [rank, n_rope] : {std::pair{1, 2}, {7, 2}, {24, 6}, {33, 10}, {48, 16}}) {
     SCOPED_TRACE(testing::Message() << rank << " + " << n_rope);
     const Attention a = Attention::random(3, rank, n_rope, {67}, 67);
-    EXPECT_TRUE(is_near(a.run(backend(), {{0, 0, 67}}), a.formula({{0, 0, 67}}), kTolerance));
+    EXPECT_TRUE(
+        is_near(a.run(backend(), {{0, 0, 67}}), a.formula({{0, 0, 67}}), test::kSoftmaxTolerance));
   }
 }
 
@@ -200,9 +199,9 @@ TEST_P(MlaAttentionTest, LargeQueriesKeepTheirDigits) {
     for (float& q : a.q_latent.values) q *= 1e3f;
     a.softmax_scale *= 1e-3f;
     const std::vector<Span> last = {{0, 100 - n_rows, n_rows}};
-    EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), kTolerance));
+    EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), test::kSoftmaxTolerance));
     a.softmax_scale *= 1e6f;
-    EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), kTolerance));
+    EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), test::kSoftmaxTolerance));
   }
 }
 
@@ -214,7 +213,7 @@ TEST_P(MlaAttentionTest, LargeLatentsKeepTheirDigits) {
     for (float& c : a.cache[0].values) c = 6e4f * (1.0f + 0.01f * c);
     a.softmax_scale *= 1e-3f;
     const std::vector<Span> last = {{0, 300 - n_rows, n_rows}};
-    EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), {1e-4, 2e-5}));
+    EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), test::kOffsetTolerance));
   }
 }
 

@@ -78,12 +78,13 @@ Matrix formula(const Matrix& x, const Experts& experts, const Routing& routing) 
       const size_t e =
           static_cast<size_t>(routing.ids[static_cast<size_t>(r * routing.weights.cols + k)]);
       const auto g = test::expected_matmul(x.some_rows(r, 1), gate[e]).values;
-      const auto u = test::expected_matmul(x.some_rows(r, 1), up[e]).values;
+      auto inner = test::expected_matmul(x.some_rows(r, 1), up[e]).values;
+      for (size_t i = 0; i < inner.size(); ++i) {
+        inner[i] *= static_cast<double>(routing.weights.row(r)[k]) * g[i] / (1.0 + std::exp(-g[i]));
+      }
       for (int64_t c = 0; c < out.cols; ++c) {
-        for (size_t i = 0; i < g.size(); ++i) {
-          sums[static_cast<size_t>(c)] += static_cast<double>(routing.weights.row(r)[k]) *
-                                          (g[i] / (1.0 + std::exp(-g[i])) * u[i]) *
-                                          static_cast<double>(down[e].row(c)[i]);
+        for (size_t i = 0; i < inner.size(); ++i) {
+          sums[static_cast<size_t>(c)] += inner[i] * static_cast<double>(down[e].row(c)[i]);
         }
       }
     }
@@ -92,12 +93,6 @@ Matrix formula(const Matrix& x, const Experts& experts, const Routing& routing) 
     }
   }
   return out;
-}
-
-// Three products in a row, and an activation between them.
-test::Tolerance moe_tolerance(DType weights) {
-  const test::Tolerance one = test::matmul_tolerance(weights);
-  return {4 * one.largest, 4 * one.root_mean_square};
 }
 
 class MoeFfnTest : public test::BackendTest {};
@@ -121,11 +116,11 @@ TEST_P(MoeFfnTest, EveryTypeIsRightToItsRounding) {
     for (const Scales scales : {Scales::kOrdinary, Scales::kExtreme}) {
       SCOPED_TRACE(testing::Message() << name(dtype) << " scales " << static_cast<int>(scales));
       const Experts experts = Experts::random(dtype, 3, 256, 256, scales);
-      for (const int64_t n_rows : {1, 6}) {
+      for (const int64_t n_rows : {1, 4}) {
         const Matrix x = test::random_matrix(n_rows, 256, 4);
         const Routing routing = Routing::random(n_rows, 3, 2);
         EXPECT_TRUE(is_near(moe_ffn(backend(), x, experts, routing), formula(x, experts, routing),
-                            moe_tolerance(dtype)));
+                            test::kExpertsTolerance));
       }
     }
   }
@@ -139,7 +134,7 @@ TEST_P(MoeFfnTest, ProjectionsMayDifferInType) {
   const Matrix x = test::random_matrix(5, 256, 4);
   const Routing routing = Routing::random(5, 4, 3);
   EXPECT_TRUE(is_near(moe_ffn(backend(), x, experts, routing), formula(x, experts, routing),
-                      moe_tolerance(DType::kQ4_K)));
+                      test::kExpertsTolerance));
 }
 
 TEST_P(MoeFfnTest, OddShapesAreRight) {
@@ -149,7 +144,7 @@ TEST_P(MoeFfnTest, OddShapesAreRight) {
     const Matrix x = test::random_matrix(9, hidden, 4, 30.0f);
     const Routing routing = Routing::random(9, 5, 2);
     EXPECT_TRUE(is_near(moe_ffn(backend(), x, experts, routing), formula(x, experts, routing),
-                        {5e-5, 1e-5}));
+                        test::kExpertsTolerance));
   }
   for (const auto& [inner, hidden] : {std::pair<int64_t, int64_t>{32, 96}, {160, 32}}) {
     SCOPED_TRACE(testing::Message() << inner << " " << hidden);
@@ -157,18 +152,18 @@ TEST_P(MoeFfnTest, OddShapesAreRight) {
     const Matrix x = test::random_matrix(9, hidden, 4);
     const Routing routing = Routing::random(9, 5, 2);
     EXPECT_TRUE(is_near(moe_ffn(backend(), x, experts, routing), formula(x, experts, routing),
-                        moe_tolerance(DType::kQ8_0)));
+                        test::kExpertsTolerance));
   }
 }
 
 // As many experts and rows as make some experts crowded and leave others without a row.
 TEST_P(MoeFfnTest, CrowdedAndEmptyExpertsAreRight) {
   const Experts experts = Experts::random(DType::kF16, 24, 8, 16);
-  const Matrix x = test::random_matrix(70, 16, 4, 20.0f);
-  Routing routing = Routing::random(70, 24, 4);
-  for (size_t r = 0; r < 70; ++r) routing.ids[r * 4] = 23;
-  EXPECT_TRUE(
-      is_near(moe_ffn(backend(), x, experts, routing), formula(x, experts, routing), {5e-5, 1e-5}));
+  const Matrix x = test::random_matrix(300, 16, 4, 20.0f);
+  Routing routing = Routing::random(300, 24, 4);
+  for (size_t r = 0; r < 300; ++r) routing.ids[r * 4] = 23;
+  EXPECT_TRUE(is_near(moe_ffn(backend(), x, experts, routing), formula(x, experts, routing),
+                      test::kExpertsTolerance));
 }
 
 // G7, G8: the weights carry the factor, and nothing else does.
@@ -187,8 +182,8 @@ TEST_P(MoeFfnTest, InnerActivationsAreNotNarrowed) {
   const Experts experts = Experts::random(DType::kF16, 3, 32, 64);
   const Matrix x = test::random_matrix(4, 64, 4, 1e4f);
   const Routing routing = Routing::random(4, 3, 2);
-  EXPECT_TRUE(
-      is_near(moe_ffn(backend(), x, experts, routing), formula(x, experts, routing), {5e-5, 1e-5}));
+  EXPECT_TRUE(is_near(moe_ffn(backend(), x, experts, routing), formula(x, experts, routing),
+                      test::kExpertsTolerance));
 }
 
 // D1, P9, P1: alone or beside others, one of them all NaN, on any number of threads.
@@ -196,18 +191,18 @@ TEST_P(MoeFfnTest, ARowHasTheSameBitsInEveryBatchAndOnAnyNumberOfThreads) {
   for (const DType dtype : test::weight_dtypes()) {
     SCOPED_TRACE(name(dtype));
     const Experts experts = Experts::random(dtype, 4, 256, 256);
-    Matrix x = test::random_matrix(17, 256, 4);
-    for (int64_t c = 0; c < 256; ++c) x.row(16)[c] = std::numeric_limits<float>::quiet_NaN();
-    const Routing routing = Routing::random(17, 4, 2);
+    Matrix x = test::random_matrix(10, 256, 4);
+    for (int64_t c = 0; c < 256; ++c) x.row(9)[c] = std::numeric_limits<float>::quiet_NaN();
+    const Routing routing = Routing::random(10, 4, 2);
     const Matrix all = moe_ffn(backend(), x, experts, routing);
     ASSERT_TRUE(is_same(all, moe_ffn(on_one_thread(), x, experts, routing)));
-    EXPECT_TRUE(std::isnan(all.row(16)[0]));
-    for (const int64_t n_rows : {1, 2, 3, 8, 16}) {
+    EXPECT_TRUE(std::isnan(all.row(9)[0]));
+    for (const int64_t n_rows : {1, 2, 3, 5, 8}) {
       ASSERT_TRUE(
           is_same(moe_ffn(backend(), x.some_rows(0, n_rows), experts, routing.some_rows(0, n_rows)),
                   all.some_rows(0, n_rows)));
     }
-    for (const int64_t r : {5, 15}) {
+    for (const int64_t r : {3, 8}) {
       ASSERT_TRUE(is_same(moe_ffn(backend(), x.some_rows(r, 1), experts, routing.some_rows(r, 1)),
                           all.some_rows(r, 1)));
     }
