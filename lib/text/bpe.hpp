@@ -30,8 +30,12 @@ class Bpe {
     std::vector<Candidate> heap;
   };
 
-  // A piece must not have bytes whose id is -1.
-  explicit Bpe(const std::array<int32_t, 256>& byte_ids) : byte_ids_(byte_ids) {}
+  // A piece must not have bytes whose id is -1. The counts are about how much will be added.
+  explicit Bpe(const std::array<int32_t, 256>& byte_ids, size_t n_merges = 0, size_t n_tokens = 0)
+      : byte_ids_(byte_ids) {
+    merges_.reserve(n_merges);
+    whole_.reserve(n_tokens);
+  }
 
   // Merges of lower rank first. A pair that is there already keeps its rank.
   void add_merge(int32_t left, int32_t right, int32_t merged);

@@ -154,7 +154,7 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::create(Vocabulary vo
   }
   SpellingMap spellings = map_spellings(tokens);
   HADAL_ASSIGN_OR_RETURN(const auto byte_ids, map_bytes(source, spellings));
-  Bpe bpe(byte_ids);
+  Bpe bpe(byte_ids, vocabulary.merges.size(), n);
   HADAL_RETURN_IF_ERROR(add_merges(source, vocabulary.merges, spellings, bpe));
   spellings.clear();  // before the texts that it refers to change
 

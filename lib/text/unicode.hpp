@@ -46,12 +46,26 @@ struct Char {
   bool is_line_end() const { return code_point == '\r' || code_point == '\n'; }
 };
 
-// The character at `at`, which must be inside the text.
-Char char_at(absl::string_view text, size_t at);
-
 // unicode_table.cpp
 inline constexpr size_t kUnicodeBlockSize = 128;
 extern const uint8_t kUnicodeBlockOf[0x110000 / kUnicodeBlockSize];
 extern const uint8_t kUnicodeBlocks[];
+
+// Of a code point below 0x110000.
+inline CharSet classes_of(uint32_t code_point) {
+  constexpr uint8_t kHanBit = 16;
+  const size_t block = kUnicodeBlockOf[code_point / kUnicodeBlockSize];
+  const uint8_t entry = kUnicodeBlocks[block * kUnicodeBlockSize + code_point % kUnicodeBlockSize];
+  const CharSet set = CharSet{1} << (entry & 15);
+  return (entry & kHanBit) != 0 ? set | kHan : set;
+}
+
+// The character at `at`, which must be inside the text.
+Char wide_char_at(absl::string_view text, size_t at);
+inline Char char_at(absl::string_view text, size_t at) {
+  const auto byte = static_cast<uint8_t>(text[at]);
+  if (byte < 0x80) return {byte, classes_of(byte), 1};
+  return wide_char_at(text, at);
+}
 
 }  // namespace hadal
