@@ -85,7 +85,8 @@ class SystemFiles : public FileSystem {
       return fail(HADAL_E_INVALID_ARGUMENT, "a path with a zero byte in it",
                   "Give a path without.");
     }
-    const int fd = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
+    // Without O_NONBLOCK a named pipe in the place of a shard would hold us until someone writes.
+    const int fd = ::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT) {
       return system_error(HADAL_E_NOT_FOUND, path, "opening the file", ENOENT,
                           "Check the path; all shards of a split set must lie in one folder.");
@@ -111,7 +112,8 @@ class SystemFiles : public FileSystem {
 
 // The host's functions answer with a hadal_status and nothing else, so all we can say is which.
 absl::Status host_failure(absl::string_view path, absl::string_view what, int32_t answer) {
-  const hadal_status code = answer < 0 ? answer : HADAL_E_IO;
+  const bool is_error = answer < 0 && answer >= HADAL_E_INTERNAL;
+  const hadal_status code = is_error ? answer : HADAL_E_IO;
   return fail(
       code,
       absl::StrCat(path, ": ", what, ": the host's file functions answered ", status_name(answer)),

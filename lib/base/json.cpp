@@ -6,9 +6,11 @@ namespace {
 template <class AnyJson>
 absl::StatusOr<AnyJson> parse(absl::string_view text, absl::string_view what, int max_depth) {
   bool too_deep = false;
-  const auto watch = [&](int depth, typename AnyJson::parse_event_t, AnyJson&) {
-    if (depth > max_depth) too_deep = true;
-    return !too_deep;  // drops what is below
+  const auto watch = [&](int depth, typename AnyJson::parse_event_t event, AnyJson&) {
+    const bool opens = event == AnyJson::parse_event_t::object_start ||
+                       event == AnyJson::parse_event_t::array_start;
+    if (opens && depth >= max_depth) too_deep = true;  // depth: of the level it stands in
+    return !too_deep;                                  // drops what is below
   };
   try {
     AnyJson value = AnyJson::parse(text.begin(), text.end(), watch);
