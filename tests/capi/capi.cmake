@@ -43,6 +43,8 @@ add_test(NAME capi_header_matrix COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/capi/hea
 find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
 add_test(NAME capi_abi COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/capi/abi.py --check
          --library $<TARGET_FILE:hadal>)
+add_test(NAME capi_abi_rules COMMAND ${Python3_EXECUTABLE}
+         ${CMAKE_CURRENT_SOURCE_DIR}/capi/abi_test.py ${PROJECT_SOURCE_DIR})
 
 # What the thread sanitizer is asked about (test.sh tsan).
 add_custom_target(thread_tests DEPENDS session_test capi_test capi_host_test capi_lifetime_test
