@@ -26,6 +26,6 @@ constexpr PreTokenizer::Step kSteps[] = {
 
 }  // namespace
 
-const PreTokenizer kDeepseekCoderPreTokenizer = {"deepseek-coder", kSteps};
+constinit const PreTokenizer kDeepseekCoderPreTokenizer = {"deepseek-coder", kSteps};
 
 }  // namespace hadal

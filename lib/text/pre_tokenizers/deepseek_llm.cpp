@@ -101,6 +101,6 @@ constexpr PreTokenizer::Step kSteps[] = {
 
 }  // namespace
 
-const PreTokenizer kDeepseekLlmPreTokenizer = {"deepseek-llm", kSteps};
+constinit const PreTokenizer kDeepseekLlmPreTokenizer = {"deepseek-llm", kSteps};
 
 }  // namespace hadal

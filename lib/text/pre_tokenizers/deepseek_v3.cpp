@@ -72,6 +72,6 @@ constexpr PreTokenizer::Step kSteps[] = {
 
 }  // namespace
 
-const PreTokenizer kDeepseekV3PreTokenizer = {"deepseek-v3", kSteps};
+constinit const PreTokenizer kDeepseekV3PreTokenizer = {"deepseek-v3", kSteps};
 
 }  // namespace hadal

@@ -91,6 +91,6 @@ constexpr PreTokenizer::Step kSteps[] = {
 
 }  // namespace
 
-const PreTokenizer kKimiK2PreTokenizer = {"kimi-k2", kSteps};
+constinit const PreTokenizer kKimiK2PreTokenizer = {"kimi-k2", kSteps};
 
 }  // namespace hadal
