@@ -65,6 +65,18 @@ absl::Status check_shard(const GgufFile& shard, int64_t number, int64_t count) {
   return absl::OkStatus();
 }
 
+// A file that says it is no shard, or nothing: it then holds all the tensors it speaks of.
+absl::Status check_whole(const GgufFile& file) {
+  HADAL_ASSIGN_OR_RETURN(const std::optional<int64_t> announced,
+                         file.metadata.integer("split.tensors.count"));
+  const auto n_tensors = static_cast<int64_t>(file.tensors.size());
+  if (!announced || *announced == n_tensors) return absl::OkStatus();
+  return mismatch(
+      file, "split.tensors.count",
+      absl::StrCat(n_tensors, ", the tensors of this file, which is no shard by its split.count"),
+      announced);
+}
+
 absl::Status check_tensor_count(const std::vector<GgufFile>& shards) {
   int64_t n_tensors = 0;
   for (const GgufFile& shard : shards) n_tensors += static_cast<int64_t>(shard.tensors.size());
@@ -92,6 +104,7 @@ absl::StatusOr<std::vector<GgufFile>> read_gguf_set(FileSystem& files,
                          first_read.metadata.integer("split.count"));
   const int64_t count = split_count.value_or(1);
   if (count == 0 || count == 1) {  // merging a set leaves a 0 behind
+    HADAL_RETURN_IF_ERROR(check_whole(first_read));
     shards.push_back(std::move(first_read));
     return shards;
   }
