@@ -114,7 +114,7 @@ void ChatCommand::add_to(CLI::App& app) {
       ->group("Chat");
   options.add_sampling_flags(app);
   options.add_output_flags(app, /*with_json=*/false);
-  app.footer(std::string("In the conversation:\n") + kHelp);
+  app.footer(std::string("In the conversation:\n") + kHelp + "\n");
 }
 
 int ChatCommand::run() {

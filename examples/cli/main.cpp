@@ -1,4 +1,5 @@
 // The program `hadal`: the command line, and the one place where failures are reported.
+#include <algorithm>
 #include <new>
 
 #include "examples/cli/commands.hpp"
@@ -18,7 +19,7 @@ constexpr const char* kFooter =
     "  hadal batch -m model.gguf questions.txt > answers.jsonl\n"
     "  hadal inspect -m model.gguf --tensors\n"
     "\n"
-    "Exit codes: 0 done, 1 failed, 2 a command line that makes no sense, 130 Ctrl-C.";
+    "Exit codes: 0 done, 1 failed, 2 a command line that makes no sense, 130 Ctrl-C.\n";
 
 int dispatch(int argc, char** argv) {
   CLI::App app("Runs models of the DeepSeek-V3 family from GGUF files.", "hadal");
@@ -36,6 +37,7 @@ int dispatch(int argc, char** argv) {
   int result = kOk;
   const auto add = [&](const char* name, const char* what, auto& command) {
     CLI::App* sub = app.add_subcommand(name, what);
+    sub->option_defaults()->take_last();  // as in llama.cpp: a later flag wins
     command.add_to(*sub);
     sub->callback([&result, &command] { result = command.run(); });
   };
@@ -47,6 +49,16 @@ int dispatch(int argc, char** argv) {
   add("version", "Version of the library and how it was built", version);
 
   std::vector<std::string> arguments = with_long_flags(argc, argv);
+  if (arguments.empty()) {
+    write_error("there is no command", "hadal --help lists them.");
+    return kUsage;
+  }
+  const auto is_named = [&](CLI::App* sub) { return sub->get_name() == arguments[0]; };
+  const std::vector<CLI::App*> commands = app.get_subcommands(nullptr);
+  if (arguments[0].rfind('-', 0) != 0 && std::none_of(commands.begin(), commands.end(), is_named)) {
+    write_error("there is no command '" + arguments[0] + "'", "hadal --help lists them.");
+    return kUsage;
+  }
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   try {
     app.parse(arguments);

@@ -114,6 +114,7 @@ void Options::add_sampling_flags(CLI::App& app) {
   app.add_option("--stop", stops_, "Text that ends the answer; may be given several times")
       ->option_text("TEXT")
       ->allow_extra_args(false)
+      ->take_all()
       ->group(group);
   add(app, "--temp,--temperature", HADAL_OPT_TEMPERATURE, "0: always the best; default 1", "T")
       ->group(group);
