@@ -140,12 +140,21 @@ struct MoeFfnArgs {
   Tensor out;                         // [n_rows, hidden_size], overwritten
 };
 
+// The widest pass that a backend will be asked for, as far as its own memory depends on it.
+struct PassShape {
+  int64_t max_rows = 0;
+  int64_t num_experts_per_tok = 0;
+  int64_t moe_intermediate_size = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual const char* name() const = 0;         // "cpu", "reference"
   virtual std::string description() const = 0;  // for people: "cpu, avx512, 8 threads"
 
+  // Most memory that the ops allocate for themselves in such passes (MemoryTag::kScratch).
+  virtual uint64_t scratch_bytes(const PassShape& shape) const = 0;
   // Takes a weight over. The bytes of the source stay where they are and are used in place where
   // the backend can.
   virtual absl::StatusOr<Weight> upload(const WeightSource& source) = 0;

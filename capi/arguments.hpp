@@ -21,6 +21,13 @@ absl::Status require(absl::string_view name, T* pointer) {
   return pointer != nullptr ? absl::OkStatus() : null_argument(name);
 }
 
+// Flags of a newer version are refused, not ignored.
+inline absl::Status flags_in(int32_t flags, int32_t known) {
+  if ((flags & ~known) == 0) return absl::OkStatus();
+  return fail(HADAL_E_INVALID_ARGUMENT, absl::StrCat("the flags ", flags, " hold unknown bits"),
+              absl::StrCat("This function knows the bits ", known, "; see hadal.h."));
+}
+
 // (xs, n_xs) in: NULL is fine for none.
 template <class T>
 absl::StatusOr<std::span<const T>> array_in(absl::string_view name, const T* xs, size_t n) {

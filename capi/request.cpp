@@ -1,5 +1,5 @@
 // hadal_request: work that a host moves.
-#include <limits>
+#include <algorithm>
 
 #include "capi/arguments.hpp"
 #include "capi/guard.hpp"
@@ -82,13 +82,14 @@ hadal_status hadal_request_logprobs(const hadal_request* request, uint64_t posit
                          "Give the request made by hadal_session_generate.");
     }
     HADAL_ASSIGN_OR_RETURN(const auto best, generate->best_at(position));
-    *n_top = best.size();
-    if (best.size() > top_cap) {
+    if (top_cap == 0 && !best.empty()) {
+      *n_top = best.size();
       return hadal::fail(HADAL_E_BUFFER_TOO_SMALL,
-                         absl::StrCat("room for ", top_cap, ", needed are ", best.size()),
-                         "Call again with buffers of the size written.");
+                         absl::StrCat("no room for the ", best.size(), " tokens kept"),
+                         "Call again with buffers; a smaller one takes the best of them.");
     }
-    for (size_t i = 0; i < best.size(); ++i) {
+    *n_top = std::min(top_cap, best.size());
+    for (size_t i = 0; i < *n_top; ++i) {
       tokens[i] = best[i].first;
       logprobs[i] = best[i].second;
     }

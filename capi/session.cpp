@@ -32,6 +32,7 @@ hadal_status hadal_session_append_tokens(hadal_session* session, const int32_t* 
 hadal_status hadal_session_append_text(hadal_session* session, const char* text, size_t text_size,
                                        int32_t flags, hadal_error** error) {
   return guard(session, error, [&](hadal_session& s) -> absl::Status {
+    HADAL_RETURN_IF_ERROR(hadal::capi::flags_in(flags, HADAL_TEXT_SPECIAL | HADAL_TEXT_BOS));
     HADAL_ASSIGN_OR_RETURN(const absl::string_view bytes,
                            hadal::capi::bytes_in("text", text, text_size));
     return s.impl->append_text(bytes, flags);
@@ -64,7 +65,10 @@ hadal_status hadal_session_add_message_json(hadal_session* session, const char* 
 }
 
 hadal_status hadal_session_apply_chat(hadal_session* session, int32_t flags, hadal_error** error) {
-  return guard(session, error, [&](hadal_session& s) { return s.impl->apply_chat(flags); });
+  return guard(session, error, [&](hadal_session& s) -> absl::Status {
+    HADAL_RETURN_IF_ERROR(hadal::capi::flags_in(flags, HADAL_CHAT_PROMPT | HADAL_CHAT_THINK));
+    return s.impl->apply_chat(flags);
+  });
 }
 
 hadal_status hadal_session_clear_messages(hadal_session* session, hadal_error** error) {

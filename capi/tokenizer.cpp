@@ -8,6 +8,7 @@ hadal_status hadal_tokenizer_encode(const hadal_tokenizer* tokenizer, const char
                                     size_t text_size, int32_t flags, int32_t* tokens,
                                     size_t tokens_cap, size_t* n_tokens, hadal_error** error) {
   return guard_any(tokenizer, error, [&](const hadal_tokenizer& t) -> absl::Status {
+    HADAL_RETURN_IF_ERROR(hadal::capi::flags_in(flags, HADAL_TEXT_SPECIAL | HADAL_TEXT_BOS));
     HADAL_ASSIGN_OR_RETURN(const absl::string_view bytes,
                            hadal::capi::bytes_in("text", text, text_size));
     std::vector<int32_t> ids = t.impl->encode(bytes, (flags & HADAL_TEXT_SPECIAL) != 0);
@@ -23,6 +24,7 @@ hadal_status hadal_tokenizer_decode(const hadal_tokenizer* tokenizer, const int3
                                     size_t n_tokens, int32_t flags, char* text, size_t text_cap,
                                     size_t* text_size, hadal_error** error) {
   return guard_any(tokenizer, error, [&](const hadal_tokenizer& t) -> absl::Status {
+    HADAL_RETURN_IF_ERROR(hadal::capi::flags_in(flags, HADAL_TEXT_SPECIAL));
     HADAL_ASSIGN_OR_RETURN(const std::span<const int32_t> ids,
                            hadal::capi::array_in("tokens", tokens, n_tokens));
     for (size_t i = 0; i < ids.size(); ++i) {

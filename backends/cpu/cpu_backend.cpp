@@ -14,6 +14,12 @@ std::string CpuBackend::description() const {
                       workers_.count() == 1 ? " thread" : " threads");
 }
 
+uint64_t CpuBackend::scratch_bytes(const PassShape& shape) const {
+  const int64_t n_floats = cpu::moe_ffn_scratch(
+      workers_, shape.max_rows * shape.num_experts_per_tok, shape.moe_intermediate_size);
+  return workers_.desk_bytes() + static_cast<uint64_t>(n_floats) * sizeof(float);
+}
+
 void CpuBackend::embed(const Tensor& token_id, const Weight& w, const Tensor& out) {
   run("embed", [&] {
     check_embed(token_id, w, out);
@@ -59,7 +65,8 @@ void CpuBackend::moe_route(const MoeRouteArgs& args) {
 void CpuBackend::moe_ffn(const MoeFfnArgs& args) {
   run_at_desks("moe_ffn", [&] {
     check_moe_ffn(args);
-    const auto n_floats = static_cast<size_t>(cpu::moe_ffn_scratch(workers_, args));
+    const auto n_floats = static_cast<size_t>(cpu::moe_ffn_scratch(
+        workers_, args.x.rows * args.expert_ids.cols, args.gate_proj->out_features()));
     if (scratch_.size() < n_floats * sizeof(float)) {
       scratch_.reset();  // first, so that the budget need not hold both
       absl::StatusOr<Block> grown =

@@ -18,6 +18,7 @@ class CpuBackend : public ReferenceBackend {
 
   const char* name() const override { return "cpu"; }
   std::string description() const override;
+  uint64_t scratch_bytes(const PassShape& shape) const override;
 
   void embed(const Tensor& token_id, const Weight& w, const Tensor& out) override;
   void rms_norm(const Tensor& x, const Weight& gain, float eps, const Tensor& out) override;

@@ -16,8 +16,9 @@ void moe_route(Workers& workers, const MoeRouteArgs& args);
 void swiglu(Workers& workers, const Tensor& gate, const Tensor& up, const Tensor& out);
 void add(Workers& workers, const Tensor& x, const Tensor& sum);
 
-// Floats of scratch that moe_ffn needs for these arguments, and the op with them.
-int64_t moe_ffn_scratch(const Workers& workers, const MoeFfnArgs& args);
+// Floats of scratch that moe_ffn needs for so many choices (rows times experts of each), and the op
+// with them.
+int64_t moe_ffn_scratch(const Workers& workers, int64_t n_choices, int64_t inner_size);
 void moe_ffn(Workers& workers, const MoeFfnArgs& args, float* scratch);
 
 // Rows first to first + n.

@@ -61,16 +61,12 @@ struct Choices {
   std::vector<int64_t> experts;  // that somebody chose, by id
 };
 
-int64_t width_of_desk(const MoeFfnArgs& args) {
-  const int64_t n_choices = args.x.rows * args.expert_ids.cols;
-  return std::max(kInnerWidth, down_width(n_choices));
-}
+int64_t width_of_desk(int64_t n_choices) { return std::max(kInnerWidth, down_width(n_choices)); }
 
 }  // namespace
 
-int64_t moe_ffn_scratch(const Workers& workers, const MoeFfnArgs& args) {
-  const int64_t n_choices = args.x.rows * args.expert_ids.cols;
-  return n_choices * (args.gate_proj->out_features() + workers.count() * width_of_desk(args));
+int64_t moe_ffn_scratch(const Workers& workers, int64_t n_choices, int64_t inner_size) {
+  return n_choices * (inner_size + workers.count() * width_of_desk(n_choices));
 }
 
 void moe_ffn(Workers& workers, const MoeFfnArgs& args, float* scratch) {
@@ -82,7 +78,7 @@ void moe_ffn(Workers& workers, const MoeFfnArgs& args, float* scratch) {
   float* inner = scratch;  // [choices][inner_size], in the sorted order
   float* desks = scratch + choices.size() * inner_size;
   const auto desk_of = [&](int worker) {
-    return desks + worker * choices.size() * width_of_desk(args);
+    return desks + worker * choices.size() * width_of_desk(choices.size());
   };
 
   const int64_t n_parts = (inner_size + kInnerWidth - 1) / kInnerWidth;

@@ -31,10 +31,11 @@ class Workers {
   // Sees to it that everyone has a desk.
   absl::Status furnish(Memory& memory) {
     if (desks_.size() > 0) return absl::OkStatus();
-    const size_t size_bytes = static_cast<size_t>(count_) * kDeskFloats * sizeof(float);
-    HADAL_ASSIGN_OR_RETURN(desks_, memory.allocate(size_bytes, MemoryTag::kScratch));
+    HADAL_ASSIGN_OR_RETURN(desks_, memory.allocate(desk_bytes(), MemoryTag::kScratch));
     return absl::OkStatus();
   }
+
+  size_t desk_bytes() const { return static_cast<size_t>(count_) * kDeskFloats * sizeof(float); }
 
   const Kernels& kernels() const { return *kernels_; }
   int count() const { return count_; }

@@ -17,6 +17,7 @@ class ReferenceBackend : public Backend {
   std::string description() const override { return "reference, plain loops, 1 thread"; }
 
   absl::StatusOr<Weight> upload(const WeightSource& source) override;
+  uint64_t scratch_bytes(const PassShape&) const override { return 0; }
   absl::StatusOr<Buffer> allocate(DType dtype, int64_t rows, int64_t cols, MemoryTag tag) override;
   void write(const Tensor& to, const void* from) override;
   absl::Status read(const Tensor& from, void* to) override;

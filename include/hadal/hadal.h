@@ -98,7 +98,7 @@ HADAL_API void hadal_error_free(hadal_error* error);              /* [one]      
 enum {
   /* runtime */
   HADAL_OPT_THREADS = 100,    /* i64: own threads, this many in all; 0: caller-only, work moves only
-                                 inside step and wait; default: one per available core             */
+                                 inside step and wait; -1 (default): one per available core */
   HADAL_OPT_HOST_BYTES = 101, /* i64: hard budget for host memory in bytes; 0 (default): none */
   HADAL_OPT_DETERMINISM = 103, /* i64: 1 same bits on same machine and options (default); 2 also
                                   independent of threads, batching and chunks; 3 same bits on every
@@ -258,8 +258,8 @@ typedef struct hadal_log_sink { /* per runtime; default drops everything; must b
                 size_t text_size);
 } hadal_log_sink;
 
-/* allocate and release are required. E_INVALID_ARGUMENT, E_VERSION for a tail we do not know. [one]
- */
+/* allocate and release are required. E_INVALID_ARGUMENT; E_VERSION for a tail that is unknown.
+ * [one] */
 HADAL_API hadal_status hadal_config_set_allocator(hadal_config* config,
                                                   const hadal_allocator* vtable,
                                                   hadal_error** error);
@@ -281,12 +281,11 @@ HADAL_API hadal_status hadal_runtime_create(const hadal_config* config, hadal_ru
                                             hadal_error** error);
 HADAL_API void hadal_runtime_free(hadal_runtime* runtime); /* [any] joins threads with last child */
 
-/* ---- Model: a GGUF file, or any file of a split set -------------------------------------------
- */
+/* ---- Model: a GGUF file, or any file of a split set ------------------------------------------ */
 
 typedef struct hadal_memory_plan { /* bytes; written by us */
   uint32_t struct_size, flags;
-  uint64_t host_weights; /* weights read into memory: 0 when mapped */
+  uint64_t host_weights; /* weights read into memory; when mapped, norms and biases only */
   uint64_t host_cache;   /* latent cache of one session at the model's full context */
   uint64_t host_scratch; /* activations, tables, vocabulary */
   uint64_t host_pinned;  /* 0 */
@@ -411,10 +410,11 @@ HADAL_API hadal_status hadal_sampler_pick(const hadal_sampler* sampler,
 HADAL_API void hadal_sampler_free(hadal_sampler* sampler); /* [any] */
 
 /* ---- Requests: idle until first step, poll or wait ---------------------------------------------
- * From its creation to its end, its session answers E_BUSY. A unit of work is one layer times one chunk of
- * tokens; between units a request can pause and be cancelled. It ends as done (DONE on every later
- * call), failed (the same error every time) or cancelled (E_CANCELLED). A generate that ends early
- * leaves the session with its earlier tokens and exactly those announced by TOKEN events. */
+ * From its creation to its end, its session answers E_BUSY. A unit of work is one layer times one
+ * chunk of tokens; between units a request can pause and be cancelled. It ends as done (DONE on
+ * every later call), failed (the same error every time) or cancelled (E_CANCELLED). A generate that
+ * ends early leaves the session with its earlier tokens and exactly those announced by TOKEN
+ * events. */
 
 enum {
   HADAL_EVENT_PROGRESS = 1, /* progress, monotone 0..1: of a load or of the queued tokens       */
@@ -489,7 +489,8 @@ HADAL_API hadal_status hadal_request_set_callback(hadal_request* request, hadal_
 HADAL_API hadal_status hadal_request_take_model(hadal_request* request, hadal_model** out,
                                                 hadal_error** error);
 /* The best tokens at a position of the session that this request generated, best first, with their
- * log-probabilities before any sampler stage; top_cap at most. E_NOT_FOUND. [any] */
+ * log-probabilities before any sampler stage; top_cap at most, and 0 asks how many there are.
+ * E_NOT_FOUND. [any] */
 HADAL_API hadal_status hadal_request_logprobs(const hadal_request* request, uint64_t position,
                                               int32_t* tokens, float* logprobs, size_t top_cap,
                                               size_t* n_top, hadal_error** error);

@@ -133,13 +133,25 @@ absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_
     return static_cast<uint64_t>(pages * kPageSize * config.num_hidden_layers *
                                  config.latent_dim() * 4);
   };
+  const auto page_table_bytes = [](int64_t context) {
+    const int64_t pages = (context + kPageSize - 1) / kPageSize;
+    return static_cast<uint64_t>(pages + pages / 2) * sizeof(int32_t);
+  };
   const int32_t rows = rows_of_a_chunk(config, options);
+  HADAL_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Backend> backend,
+      make_backend(options.backend, options.isa, resources.memory, resources.executor));
   plan.host_cache = cache_bytes(config.max_position_embeddings);
   plan.host_scratch =
-      static_cast<uint64_t>(Buffers::size_bytes(config, rows, std::min(rows, kMaxWantedRows)));
+      static_cast<uint64_t>(Buffers::size_bytes(config, rows, std::min(rows, kMaxWantedRows))) +
+      backend->scratch_bytes({.max_rows = rows,
+                              .num_experts_per_tok = config.num_experts_per_tok,
+                              .moe_intermediate_size = config.moe_intermediate_size});
   const uint64_t fixed = plan.host_weights + plan.host_scratch;
-  plan.host_minimum = fixed + cache_bytes(std::min(512, config.max_position_embeddings));
-  plan.host_comfortable = fixed + plan.host_cache;
+  const int64_t shortest = std::min(512, config.max_position_embeddings);
+  plan.host_minimum = fixed + cache_bytes(shortest) + page_table_bytes(shortest);
+  plan.host_comfortable =
+      fixed + plan.host_cache + page_table_bytes(config.max_position_embeddings);
   return plan;
 }
 

@@ -27,8 +27,8 @@ constexpr int64_t kMi = int64_t{1} << 20;
 
 // clang-format off
 constexpr OptionInfo kOptions[] = {
-    i64(HADAL_OPT_THREADS, kRuntime, "threads", 0, 1024, -1,
-        "own threads in all; 0: work moves only inside step and wait; default: one per core"),
+    i64(HADAL_OPT_THREADS, kRuntime, "threads", -1, 1024, -1,
+        "own threads in all; 0: work moves only inside step and wait; -1: one per core"),
     i64(HADAL_OPT_HOST_BYTES, kRuntime, "host_bytes", 0, kMany, 0,
         "hard budget for host memory in bytes; 0: none"),
     i64(HADAL_OPT_DETERMINISM, kRuntime, "determinism", 1, 3, 1,

@@ -59,6 +59,16 @@ TEST_F(SessionTest, AContextBeyondTheModelsIsRefused) {
             HADAL_E_OUT_OF_RANGE);
 }
 
+// Trap A7: YaRN and its factor on the logits apply always, not only where the context is long.
+TEST_F(SessionTest, TheContextOptionChangesNoBit) {
+  const auto small = session(model_, with(HADAL_OPT_CONTEXT, 20)), large = session(model_);
+  for (const auto& s : {small, large}) {
+    ASSERT_TRUE(s->append(std::span(prompt_).first(20)).ok());
+    ASSERT_TRUE(prefill(s).status.ok());
+  }
+  EXPECT_EQ(*small->logits(), *large->logits());
+}
+
 TEST_F(SessionTest, ACacheTypeThisVersionLacksIsRefusedByName) {
   Config config;
   ASSERT_TRUE(config.set_str(HADAL_OPT_CACHE_TYPE, "q5_0").ok());
