@@ -74,24 +74,27 @@ struct Attention {
 
  private:
   void append_formula_row(const Matrix& c, int32_t position, Matrix& out) const {
-    long double denominator = 0.0L, largest = -std::numeric_limits<long double>::infinity();
-    std::vector<long double> sums(static_cast<size_t>(rank), 0.0L);
+    const auto exact = [](float x) { return static_cast<double>(x); };
+    double denominator = 0.0, largest = -std::numeric_limits<double>::infinity();
+    std::vector<double> sums(static_cast<size_t>(rank), 0.0);
     for (int32_t p = 0; p <= position; ++p) {
-      long double score = 0.0L;
+      double score = 0.0;
       for (int64_t i = 0; i < rank; ++i) {
-        score += static_cast<long double>(q_latent.row(out.rows)[i]) * c.row(p)[i];
+        score += exact(q_latent.row(out.rows)[i]) * exact(c.row(p)[i]);
       }
       for (int64_t i = 0; i < n_rope; ++i) {
-        score += static_cast<long double>(q_pe.row(out.rows)[i]) * c.row(p)[rank + i];
+        score += exact(q_pe.row(out.rows)[i]) * exact(c.row(p)[rank + i]);
       }
-      score *= softmax_scale;
-      const long double before = std::exp(largest - std::max(largest, score));
+      score *= exact(softmax_scale);
+      const double shrink = std::exp(largest - std::max(largest, score));
       largest = std::max(largest, score);
-      const long double weight = std::exp(score - largest);
-      denominator = denominator * before + weight;
-      for (size_t i = 0; i < sums.size(); ++i) sums[i] = sums[i] * before + weight * c.row(p)[i];
+      const double weight = std::exp(score - largest);
+      denominator = denominator * shrink + weight;
+      for (size_t i = 0; i < sums.size(); ++i) {
+        sums[i] = sums[i] * shrink + weight * exact(c.row(p)[i]);
+      }
     }
-    for (const long double sum : sums) out.values.push_back(static_cast<float>(sum / denominator));
+    for (const double sum : sums) out.values.push_back(static_cast<float>(sum / denominator));
   }
 };
 
