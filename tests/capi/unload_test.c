@@ -11,13 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* clang-format off: it would fold these lines anew each time */
-#define LIBRARY_FUNCTIONS(X)                                                                     \
-  X(runtime_create)                                                                              \
-  X(runtime_free) X(model_load) X(model_free) X(request_wait) X(request_poll)                    \
-      X(request_take_model) X(request_free) X(session_create) X(session_append_text)             \
-          X(session_generate) X(session_free) X(sampler_create) X(sampler_free) X(config_create) \
-              X(config_set_i64) X(config_free)
+/* The formatter folds this list differently each time. */
+/* clang-format off */
+#define LIBRARY_FUNCTIONS(X) \
+  X(runtime_create) X(runtime_free) X(model_load) X(model_free) X(request_wait) \
+  X(request_poll) X(request_take_model) X(request_free) X(session_create) \
+  X(session_append_text) X(session_generate) X(session_free) X(sampler_create) \
+  X(sampler_free) X(config_create) X(config_set_i64) X(config_free)
 /* clang-format on */
 
 struct library {
