@@ -30,7 +30,7 @@ hadal_status hadal_sampler_pick(const hadal_sampler* sampler, const hadal_sessio
       HADAL_RETURN_IF_ERROR(hadal::capi::check_pointer(history, hadal_session::kKind));
       tokens = history->impl->tokens();
       allowed = history->impl->model().sampled_rows();
-      allowed.resize(n_logits);
+      allowed.resize(n_logits, 0);
     }
     HADAL_ASSIGN_OR_RETURN(*token, s.impl.pick(values, tokens, allowed, draw));
     return absl::OkStatus();
