@@ -20,8 +20,9 @@ class PrefillRequest : public Request, protected Rows {
   static absl::Status enlist(PrefillRequest& request);
 
   Mutex& lane() final { return session_->served().scheduler.mutex(); }
-  absl::Status work(uint64_t unit_budget_ns) final;
-  void abandon() override;
+  // The lane is the scheduler's mutex, and held here; the analysis cannot see that.
+  absl::Status work(uint64_t unit_budget_ns) final ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  void abandon() override ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
   Session& session() final { return *session_; }
   bool wants_rows() final { return can_work() && !cancel_wanted(); }

@@ -90,7 +90,8 @@ TEST(RopeTest, AnglesAreExactAtTheLastPosition) {
   std::vector<float> cos_sin(64);
   rope.fill({&position, 1}, cos_sin.data());
   for (size_t i = 0; i < 32; ++i) {
-    const long double angle = static_cast<long double>(position) * rope.frequencies()[i];
+    const long double angle =
+        static_cast<long double>(position) * static_cast<long double>(rope.frequencies()[i]);
     EXPECT_NEAR(static_cast<double>(cos_sin[2 * i]), static_cast<double>(std::cos(angle)), 1e-7);
     EXPECT_NEAR(static_cast<double>(cos_sin[2 * i + 1]), static_cast<double>(std::sin(angle)),
                 1e-7);
