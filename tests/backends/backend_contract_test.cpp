@@ -111,6 +111,32 @@ TEST_P(BackendContractTest, NoRowsAreNothingToDoForAnyOp) {
   EXPECT_TRUE(status.ok()) << message_of(status);
 }
 
+TEST_P(BackendContractTest, NeedsNoMoreMemoryThanItSaid) {
+  for (const int64_t n_rows : {1, 3, 100}) {
+    SCOPED_TRACE(n_rows);
+    const auto memory = Memory::create(nullptr, 0);
+    const auto backend = test::backend_of(GetParam(), memory);
+    test::Workbench bench(*backend);
+    const Weight& gate = bench.upload(test::random_weight(DType::kQ8_0, 4, 96, 32, 1));
+    const Weight& down = bench.upload(test::random_weight(DType::kQ8_0, 4, 32, 96, 1));
+    test::Ids ids;
+    for (int64_t r = 0; r < n_rows; ++r) ids.insert(ids.end(), {0, 1, 3});
+    const MoeFfnArgs args = {.x = bench.put(test::random_matrix(n_rows, 32, 1)),
+                             .expert_ids = bench.put(ids, 3),
+                             .expert_weights = bench.put(test::random_matrix(n_rows, 3, 2)),
+                             .gate_proj = &gate,
+                             .up_proj = &gate,
+                             .down_proj = &down,
+                             .out = bench.empty(n_rows, 32)};
+    const uint64_t before = memory->live_bytes();
+    backend->moe_ffn(args);
+    EXPECT_TRUE(backend->wait().ok());
+    EXPECT_LE(memory->peak_bytes() - before,
+              backend->scratch_bytes(
+                  {.max_rows = n_rows, .num_experts_per_tok = 3, .moe_intermediate_size = 96}));
+  }
+}
+
 TEST_P(BackendContractTest, AnswersToItsName) {
   EXPECT_EQ(backend().name(), GetParam().backend);
   EXPECT_NE(backend().description().find(GetParam().backend), std::string::npos);

@@ -29,10 +29,10 @@ std::string backend_name(const testing::TestParamInfo<BackendCase>& info) {
   return c.backend + "_" + c.isa + "_" + std::to_string(c.n_threads);
 }
 
-std::unique_ptr<Backend> backend_of(const BackendCase& which) {
+std::unique_ptr<Backend> backend_of(const BackendCase& which, std::shared_ptr<Memory> memory) {
   std::shared_ptr<Executor> executor =
       which.n_threads == 1 ? caller_only() : must(thread_pool(which.n_threads - 1));
-  return must(make_backend(which.backend, which.isa, Memory::create(nullptr, 0), executor));
+  return must(make_backend(which.backend, which.isa, std::move(memory), executor));
 }
 
 Expected expected_matmul(const Matrix& x, const Matrix& w) {

@@ -23,7 +23,8 @@ void PrintTo(const BackendCase& which, std::ostream* out);  // for GoogleTest
 std::vector<BackendCase> every_case();
 inline auto every_backend() { return testing::ValuesIn(every_case()); }
 std::string backend_name(const testing::TestParamInfo<BackendCase>& info);
-std::unique_ptr<Backend> backend_of(const BackendCase& which);
+std::unique_ptr<Backend> backend_of(const BackendCase& which,
+                                    std::shared_ptr<Memory> memory = Memory::create(nullptr, 0));
 
 class BackendTest : public testing::TestWithParam<BackendCase> {
  protected:
