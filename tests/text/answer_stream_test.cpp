@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <functional>
 
 #include "lib/text/unicode.hpp"
@@ -225,13 +225,12 @@ TEST_F(AnswerStreamTest, NothingComesAfterAStopText) {
 // Amortised O(1) for a token, also where a stop text is almost there all the time.
 TEST_F(AnswerStreamTest, LongAnswersTakeNoLongTime) {
   AnswerStream stream(*tokenizer_, {}, {std::string(5000, 'a') + "b"});
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   Heard heard;
   for (int i = 0; i < 300000; ++i) hear(stream.push('a'), heard);
   hear(stream.finish(), heard);
   EXPECT_EQ(heard.answer.size(), 300000u);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  EXPECT_LT(seconds.count(), 20);
+  EXPECT_LT((std::clock() - start) / CLOCKS_PER_SEC, 20);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <random>
 
 #include "tests/text/text_fixture.hpp"
@@ -99,11 +99,11 @@ TEST(TokenizerTest, LongPieceTakesNoLongTime) {
   for (const char* rules : {"deepseek-v3", "deepseek-llm", "deepseek-coder", "kimi-k2"}) {
     const auto tokenizer = test::story_tokenizer(rules);
     const std::string text(size_t{1} << 20, 'a');
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();
     const Ids ids = tokenizer->encode(text, true);
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    const std::clock_t time = std::clock() - start;
     EXPECT_EQ(tokenizer->decode(ids, true), text);
-    EXPECT_LT(seconds.count(), 20);  // a second or two under sanitizers; hours if quadratic
+    EXPECT_LT(time / CLOCKS_PER_SEC, 20);  // a second or two under sanitizers; hours if quadratic
   }
 }
 
