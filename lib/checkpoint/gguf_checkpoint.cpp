@@ -610,8 +610,9 @@ absl::StatusOr<Vocabulary> GgufCheckpoint::vocabulary() const {
   HADAL_ASSIGN_OR_RETURN(const std::optional<bool> add_bos, m.flag("tokenizer.ggml.add_bos_token"));
   HADAL_ASSIGN_OR_RETURN(std::optional<std::string> pre, m.text("tokenizer.ggml.pre"));
   HADAL_ASSIGN_OR_RETURN(std::optional<std::string> chat, m.text("tokenizer.chat_template"));
-  vocabulary.add_bos = add_bos.value_or(true);
   vocabulary.pre_tokenizer = std::move(pre).value_or("");
+  // DeepSeek's own tokenizers begin every text with BOS; Kimi's templates do without.
+  vocabulary.add_bos = add_bos.value_or(vocabulary.pre_tokenizer != "kimi-k2");
   vocabulary.chat_template = std::move(chat).value_or("");
   return vocabulary;
 }

@@ -71,6 +71,14 @@ TEST(GgufVocabularyTest, DoesWithoutWhatIsOptional) {  // F9: the padding token 
   EXPECT_EQ(v->tokens[0].kind, TokenKind::kNormal);
 }
 
+TEST(GgufVocabularyTest, BosWhereTheFileIsSilentIsDeepSeeksCustomAndNotKimis) {
+  GgufWriter w = tiny_model();
+  w.remove("tokenizer.ggml.add_bos_token");
+  EXPECT_TRUE(vocabulary_of(w)->add_bos);
+  w.set_text("tokenizer.ggml.pre", "kimi-k2");
+  EXPECT_FALSE(vocabulary_of(w)->add_bos);
+}
+
 TEST(GgufVocabularyTest, ReadsABoolWrittenAsAByte) {
   GgufWriter w = tiny_model();
   w.set_raw("tokenizer.ggml.add_bos_token", 0, raw(uint8_t{0}));
