@@ -1,12 +1,13 @@
-// Words for the compiler. HADAL_UNROLL says nothing where registers are too few to gain from it.
+// Words for the compiler. HADAL_UNROLL says nothing where registers are too few to
+// gain from it, nor under a sanitizer, whose checks on unrolled code take minutes to compile.
 #pragma once
 
 #define HADAL_INLINE [[gnu::always_inline]] inline
 #define HADAL_LAMBDA __attribute__((always_inline))
-#if defined(__clang__) && defined(__AVX2__)
-#define HADAL_UNROLL _Pragma("unroll")
-#elif defined(__AVX2__)
-#define HADAL_UNROLL _Pragma("GCC unroll 16")
-#else
+#if !defined(__AVX2__) || defined(HADAL_SANITIZED)
 #define HADAL_UNROLL
+#elif defined(__clang__)
+#define HADAL_UNROLL _Pragma("unroll")
+#else
+#define HADAL_UNROLL _Pragma("GCC unroll 16")
 #endif

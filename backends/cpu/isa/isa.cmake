@@ -1,7 +1,12 @@
 # The kernels of the cpu backend, each instruction set with its flags. Without contraction, because
 # a decoded weight has one value however it is decoded; the fused multiply-adds that are wanted are
 # written out.
-set(HADAL_ISA_FLAGS -ffp-contract=off $<$<NOT:$<CONFIG:Debug>>:-O3>)
+set(HADAL_ISA_FLAGS -ffp-contract=off)
+if(HADAL_SANITIZE)
+  list(APPEND HADAL_ISA_FLAGS -DHADAL_SANITIZED)
+else()
+  list(APPEND HADAL_ISA_FLAGS $<$<NOT:$<CONFIG:Debug>>:-O3>)
+endif()
 
 function(hadal_isa name)
   set(source ${PROJECT_SOURCE_DIR}/backends/cpu/isa/${name}/kernels.cpp)
