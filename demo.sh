@@ -24,5 +24,6 @@ if [ -t 0 ] && [ -t 1 ]; then
   echo 'A small model that tells short stories and small talk. /exit leaves.'
   exec $build/examples/cli/hadal chat --model $model
 fi
+printf 'Once upon a time'
 exec $build/examples/cli/hadal run --model $model --prompt 'Once upon a time' \
   --max-new-tokens 200
