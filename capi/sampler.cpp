@@ -4,6 +4,7 @@
 #include "capi/arguments.hpp"
 #include "capi/config_argument.hpp"
 #include "capi/guard.hpp"
+#include "lib/base/float_environment.hpp"
 #include "lib/session/sampler_options.hpp"
 
 hadal_status hadal_sampler_create(hadal_runtime* runtime, const hadal_config* config,
@@ -32,6 +33,7 @@ hadal_status hadal_sampler_pick(const hadal_sampler* sampler, const hadal_sessio
       allowed = history->impl->model().sampled_rows();
       allowed.resize(n_logits, 0);
     }
+    const hadal::DefaultFloatEnvironment environment;
     HADAL_ASSIGN_OR_RETURN(*token, s.impl.pick(values, tokens, allowed, draw));
     return absl::OkStatus();
   });

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "lib/base/float_environment.hpp"
 
 namespace hadal {
 namespace {
@@ -123,8 +124,21 @@ class HostExecutor : public Executor {
       for (size_t i = 0; i < n; ++i) task(arg, i);
       return;
     }
-    host->parallel_for(host->user_data, n, task, arg);
+    Job job{task, arg};
+    host->parallel_for(
+        host->user_data, n,
+        [](void* a, size_t i) {
+          const DefaultFloatEnvironment environment;
+          const auto* j = static_cast<const Job*>(a);
+          j->task(j->arg, i);
+        },
+        &job);
   }
+
+  struct Job {
+    void (*task)(void*, size_t);
+    void* arg;
+  };
 
   SharedTable<hadal_executor> table_;
   int n_threads_;
@@ -164,6 +178,7 @@ void become_hadal_thread(int n) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, nullptr);
   const std::string name = absl::StrCat("hadal-", n);
+  std::fesetenv(FE_DFL_ENV);  // not what the thread that made this one had
   pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
 }
 

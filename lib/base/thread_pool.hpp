@@ -68,7 +68,8 @@ std::shared_ptr<Executor> host_executor(SharedTable<hadal_executor> table);
 // Cores this process may use; at least 1.
 int available_cores();
 
-// For threads of ours: blocks every signal in the calling thread and names it "hadal-<n>".
+// For threads of ours: blocks every signal in the calling thread, sets the default floating-point
+// environment, and names it "hadal-<n>".
 void become_hadal_thread(int n);
 
 }  // namespace hadal

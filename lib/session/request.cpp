@@ -4,6 +4,8 @@
 #include <limits>
 #include <new>
 
+#include "lib/base/float_environment.hpp"
+
 namespace hadal {
 
 Request::Request(std::shared_ptr<Runtime> runtime)
@@ -87,6 +89,7 @@ absl::StatusOr<hadal_status> Request::wait(uint64_t timeout_ns) {
 void Request::advance(uint64_t unit_budget_ns) {
   const MutexLock lock(&lane());
   if (ended()) return;
+  const DefaultFloatEnvironment environment;  // this may be a thread of the host
   absl::Status status;
   if (cancel_wanted()) {
     status = fail(HADAL_E_CANCELLED, "the request was cancelled", kNoHint);

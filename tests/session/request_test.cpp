@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cfenv>
 #include <cmath>
 
 #include "tests/session/workbench.hpp"
@@ -189,6 +190,26 @@ TEST_P(RequestTest, SampledContinuationEqualsAnUnbrokenOne) {
   ASSERT_TRUE(generate(whole, 10, sampler).status.ok());
   for (const int64_t n : {1, 4, 5}) ASSERT_TRUE(generate(parts, n, sampler).status.ok());
   EXPECT_EQ(whole->tokens(), parts->tokens());
+}
+
+// A host may round as it likes, and flush small numbers to zero.
+TEST_P(RequestTest, TheHostsRoundingModeChangesNoBitAndStays) {
+  const auto plain = session_with(70), upward = session_with(70);
+  ASSERT_TRUE(generate(plain, 4).status.ok());
+  ASSERT_EQ(std::fesetround(FE_UPWARD), 0);
+  const auto fresh_threads = runtime(GetParam());  // made under that mode, too
+  const auto model = load(fresh_threads, kToy);
+  const auto elsewhere = session(model);
+  ASSERT_TRUE(elsewhere->append(std::span(prompt_).first(70)).ok());
+  const bool ok = generate(upward, 4).status.ok() && generate(elsewhere, 4).status.ok() &&
+                  prefill(upward).status.ok() && prefill(elsewhere).status.ok();
+  const int mode = std::fegetround();
+  std::fesetround(FE_TONEAREST);
+  ASSERT_TRUE(ok);
+  EXPECT_EQ(mode, FE_UPWARD);
+  ASSERT_TRUE(prefill(plain).status.ok());
+  EXPECT_EQ(*upward->logits(), *plain->logits());
+  EXPECT_EQ(*elsewhere->logits(), *plain->logits());
 }
 
 TEST_P(RequestTest, StatsAddUp) {
