@@ -182,6 +182,16 @@ TEST_P(RequestTest, WaitReturnsAtItsTimeout) {
   request->close();
 }
 
+// Trap G14: rows 312 to 319 of the toy have weights and no text.
+TEST_P(RequestTest, RowsWithoutATextAreNeverGenerated) {
+  SamplerOptions options;
+  options.temperature = 0.0;
+  for (int32_t id = 312; id < 320; ++id) options.logit_bias.push_back({id, 1000.0});
+  const auto s = session_with(9);
+  for (const int32_t token : generate(s, 3, Sampler(options)).tokens()) EXPECT_LT(token, 312);
+  EXPECT_EQ(s->length(), 12u);
+}
+
 TEST_P(RequestTest, SampledContinuationEqualsAnUnbrokenOne) {
   SamplerOptions options;
   options.seed = 7;
