@@ -59,6 +59,14 @@ absl::StatusOr<Block> Memory::allocate(size_t size_bytes, MemoryTag tag) {
         absl::StrCat("the allocator refused ", size_bytes, " bytes (", live, " are in use)"),
         "Free memory and try again, or use a smaller context, mmap, or a smaller file.");
   }
+  if (reinterpret_cast<uintptr_t>(data) % kAlign != 0) {
+    (*table_)->release((*table_)->user_data, data, size_bytes, kAlign, static_cast<int32_t>(tag));
+    live_.fetch_sub(size_bytes, std::memory_order_relaxed);
+    return fail(
+        HADAL_E_NO_MEMORY,
+        absl::StrCat("the host's allocator gave memory that is not aligned to ", kAlign, " bytes"),
+        "Look into allocate of the hadal_allocator table of the host program.");
+  }
   uint64_t peak = peak_.load(std::memory_order_relaxed);
   while (peak < live + size_bytes &&
          !peak_.compare_exchange_weak(peak, live + size_bytes, std::memory_order_relaxed)) {

@@ -24,8 +24,8 @@ class Executor {
   virtual int thread_count() const = 0;
 
   // Calls body(i) for every i < n, in any order, on any of the threads and on the caller's, and
-  // returns when all have returned. An exception of a body arrives here, once; the other bodies
-  // still run. One call at a time; not from inside a body.
+  // returns when all have returned. An exception of a body arrives here, once; whether
+  // the bodies after it ran is then open. One call at a time; not from inside a body.
   template <class Body>
   void parallel_for(size_t n, Body&& body) {
     if (n == 1 || thread_count() == 1) {

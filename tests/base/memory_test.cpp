@@ -137,6 +137,25 @@ TEST(MemoryTest, AHostsRefusalLeavesEverythingAsItWas) {
   EXPECT_TRUE(memory->allocate(900, MemoryTag::kCache).ok());
 }
 
+TEST(MemoryTest, AHostsMisalignedMemoryGoesBackToIt) {
+  hadal_allocator table = {};
+  table.struct_size = sizeof table;
+  int n_live = 0;
+  table.user_data = &n_live;
+  table.allocate = [](void* live, size_t size, size_t, int32_t) -> void* {
+    ++*static_cast<int*>(live);
+    return static_cast<char*>(std::malloc(size + 128)) + 8;  // malloc aligns to 16
+  };
+  table.release = [](void* live, void* data, size_t, size_t, int32_t) {
+    --*static_cast<int*>(live);
+    std::free(static_cast<char*>(data) - 8);
+  };
+  const auto memory = Memory::create(share_table(table), 0);
+  EXPECT_EQ(code_of(memory->allocate(100, MemoryTag::kCache).status()), HADAL_E_NO_MEMORY);
+  EXPECT_EQ(n_live, 0);
+  EXPECT_EQ(memory->live_bytes(), 0u);
+}
+
 TEST(MemoryTest, ThreadsTogetherStayWithinTheBudget) {
   const auto memory = Memory::create(nullptr, 1000);
   std::vector<std::thread> threads;
