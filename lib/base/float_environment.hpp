@@ -7,15 +7,16 @@
 
 namespace hadal {
 
+// For a thread of ours: not what the thread that made it had.
+void set_default_float_environment();
+
+// For a while on a thread that may be the host's.
 class DefaultFloatEnvironment {
  public:
-  DefaultFloatEnvironment() {
-    std::fegetenv(&hosts_);
-    std::fesetenv(FE_DFL_ENV);
-  }
+  DefaultFloatEnvironment();
   DefaultFloatEnvironment(const DefaultFloatEnvironment&) = delete;
   DefaultFloatEnvironment& operator=(const DefaultFloatEnvironment&) = delete;
-  ~DefaultFloatEnvironment() { std::fesetenv(&hosts_); }
+  ~DefaultFloatEnvironment();
 
  private:
   std::fenv_t hosts_;

@@ -178,7 +178,7 @@ void become_hadal_thread(int n) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, nullptr);
   const std::string name = absl::StrCat("hadal-", n);
-  std::fesetenv(FE_DFL_ENV);  // not what the thread that made this one had
+  set_default_float_environment();
   pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
 }
 
