@@ -146,12 +146,10 @@ void Request::emit(Event event) {
 void Request::emit_progress(double fraction) {
   constexpr uint64_t kLeastGapNs = 50'000'000;
   const uint64_t now = now_ns();
-  const bool is_last = fraction >= 1.0;
-  if (last_progress_ >= 1.0 ||
-      (!is_last && last_progress_ >= 0.0 &&
-       (now - last_progress_ns_ < kLeastGapNs || fraction < last_progress_))) {
-    return;
-  }
+  if (fraction <= last_progress_) return;  // nothing new to say
+  const bool is_due =
+      last_progress_ < 0.0 || fraction >= 1.0 || now - last_progress_ns_ >= kLeastGapNs;
+  if (!is_due) return;
   last_progress_ = fraction;
   last_progress_ns_ = now;
   Event event;
