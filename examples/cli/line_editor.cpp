@@ -3,6 +3,8 @@
 #include "examples/cli/line_editor.hpp"
 
 #include <histedit.h>
+#include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -25,13 +27,30 @@ struct LineEditor::Terminal {
 
 namespace {
 
+// Waits for a byte of stdin. False if Ctrl-C came, also if it came before: a signal is let in only
+// while we wait for it, or one between the look at the flag and the read would be lost.
+bool wait_for_key() {
+  sigset_t interrupt_only, before;
+  sigemptyset(&interrupt_only);
+  sigaddset(&interrupt_only, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &interrupt_only, &before);
+  sigset_t open = before;
+  sigdelset(&open, SIGINT);
+  pollfd key = {STDIN_FILENO, POLLIN, 0};
+  while (!interrupt::pending() && ppoll(&key, 1, nullptr, &open) < 0 && errno == EINTR) {
+  }  // the window changed its size
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return !interrupt::pending();
+}
+
 // One character of the terminal's encoding. 0 ends the line as the end of a file does.
 int read_key(EditLine*, wchar_t* key) {
   std::mbstate_t state{};
   for (;;) {
+    if (!wait_for_key()) return 0;
     char byte = 0;
     const ssize_t n = read(STDIN_FILENO, &byte, 1);
-    if (n < 0 && errno == EINTR && !interrupt::pending()) continue;  // the window changed its size
+    if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return 0;
     const size_t used = std::mbrtowc(key, &byte, 1, &state);
     if (used == static_cast<size_t>(-2)) continue;  // the rest is still to come
