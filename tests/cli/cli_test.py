@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 
@@ -68,6 +69,15 @@ class Terminal:
             if time.monotonic() > end or not self._read(1):
                 if time.monotonic() > end or not self._alive():
                     raise AssertionError(f"never showed {pattern!r}: {self.shown!r}")
+
+    def prompt(self):
+        """Waits until the program waits for keys: what is typed before, the terminal may eat."""
+        self.until(r"> ")
+        end = time.monotonic() + TIMEOUT
+        while termios.tcgetattr(self.fd)[3] & termios.ICANON:
+            if time.monotonic() > end:
+                raise AssertionError(f"never read keys: {self.shown!r}")
+            select.select([], [], [], 0.005)
 
     def _alive(self):
         return select.select([self.fd], [], [], 0)[0] == []
@@ -409,49 +419,49 @@ class OnATerminal(unittest.TestCase):
     def test_chat_with_editing_history_and_colours(self):
         chat = Terminal("chat", *story())
         chat.until(r"/help lists")
-        chat.until(r"> ")
+        chat.prompt()
         chat.line("What is 1+1?")
         first = chat.until(r"\n(.*?)prompt \d+ tokens").group(1)
-        chat.until(r"> ")
+        chat.prompt()
         chat.line("/clear")
-        chat.until(r"> ")
+        chat.prompt()
         chat.type("\033[A\033[A\n")  # twice up: the question again
         again = chat.until(r"1\+1\?.*?\n(.*?)prompt \d+ tokens").group(1)
         self.assertEqual(again, first)
         self.assertIn("\033[2m", chat.shown)
-        chat.until(r"> ")
+        chat.prompt()
         chat.type("/exot\b\bit\n")
         self.assertEqual(chat.end(), 0)
 
     def test_control_d_leaves(self):
         chat = Terminal("chat", *story())
-        chat.until(r"> ")
+        chat.prompt()
         chat.type("\x04")
         self.assertEqual(chat.end(), 0)
 
     def test_control_c_ends_the_answer_and_the_chat_goes_on(self):
         chat = Terminal("chat", "-m", MODEL, "-t", "2", "--temp", "1", "--logit-bias", "1:-inf")
-        chat.until(r"> ")
+        chat.prompt()
         chat.line("Tell me a story.")
         chat.until(r"story\.\r\n.{20}")
         chat.type("\x03")
         chat.until(r"answer \d+ tokens")
-        chat.until(r"> ")
+        chat.prompt()
         chat.line("/exit")
         self.assertEqual(chat.end(), 0)
 
     def test_control_c_twice_leaves(self):
         chat = Terminal("chat", *story())
-        chat.until(r"> ")
+        chat.prompt()
         chat.type("half a line\x03")
         chat.until(r"again to leave")
-        chat.until(r"> ")
+        chat.prompt()
         chat.line("/help")  # anything typed between counts
         chat.until(r"this\r\n")
-        chat.until(r"> ")
+        chat.prompt()
         chat.type("\x03")
         chat.until(r"again to leave")
-        chat.until(r"> ")
+        chat.prompt()
         chat.type("\x03")
         self.assertEqual(chat.end(), 130)
 
