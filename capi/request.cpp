@@ -19,17 +19,7 @@ hadal_status hadal_request_poll(hadal_request* request, hadal_event* out, hadal_
     HADAL_RETURN_IF_ERROR(hadal::capi::require_struct("out", out));
     HADAL_ASSIGN_OR_RETURN(const hadal_status status, r.impl->poll(r.polled));
     if (status != HADAL_EVENT) return status;
-    hadal_event event = {};
-    event.kind = r.polled.kind;
-    event.sequence = r.polled.sequence;
-    event.token = r.polled.token;
-    event.logprob = r.polled.logprob;
-    event.channel = r.polled.channel;
-    event.finish = r.polled.finish;
-    event.progress = r.polled.progress;
-    event.text = r.polled.text.c_str();
-    event.text_size = r.polled.text.size();
-    HADAL_RETURN_IF_ERROR(hadal::capi::struct_out("out", event, out));
+    HADAL_RETURN_IF_ERROR(hadal::capi::struct_out("out", hadal::public_event(r.polled), out));
     return status;
   });
 }

@@ -8,6 +8,21 @@
 
 namespace hadal {
 
+hadal_event public_event(const Event& event) {
+  hadal_event out = {};
+  out.struct_size = sizeof out;
+  out.kind = event.kind;
+  out.sequence = event.sequence;
+  out.token = event.token;
+  out.logprob = event.logprob;
+  out.channel = event.channel;
+  out.finish = event.finish;
+  out.progress = event.progress;
+  out.text = event.text.c_str();
+  out.text_size = event.text.size();
+  return out;
+}
+
 Request::Request(std::shared_ptr<Runtime> runtime)
     : runtime_(std::move(runtime)), created_ns_(now_ns()) {}
 
@@ -120,17 +135,7 @@ void Request::emit(Event event) {
       const MutexLock lock(&mutex_);
       event.sequence = next_sequence_++;
     }
-    hadal_event out = {};
-    out.struct_size = sizeof out;
-    out.kind = event.kind;
-    out.sequence = event.sequence;
-    out.token = event.token;
-    out.logprob = event.logprob;
-    out.channel = event.channel;
-    out.finish = event.finish;
-    out.progress = event.progress;
-    out.text = event.text.c_str();
-    out.text_size = event.text.size();
+    const hadal_event out = public_event(event);
     if (callback_.function(callback_.user_data, &out) != HADAL_CONTINUE) cancel();
     return;
   }

@@ -29,6 +29,9 @@ struct Event {
   std::string text;
 };
 
+// As hadal.h shows it. The text is lent: the event must outlive it.
+hadal_event public_event(const Event& event);
+
 struct RequestStats {
   uint64_t prompt_tokens = 0, reused_tokens = 0, generated_tokens = 0;
   uint64_t queue_ns = 0, prefill_ns = 0, first_token_ns = 0, decode_ns = 0;
