@@ -90,6 +90,44 @@ TEST_F(WeightsTest, JointAndSplitKvBAreTheSame) {
   }
 }
 
+// The same where values are wider than keys, so that a wrong cut shows.
+TEST_F(WeightsTest, JointKvBOfUnequalHalves) {
+  auto plain = open("kimi-k2/kimi-k2-f32.gguf"), joint = open("kimi-k2/kimi-k2-f32.gguf");
+  plain->seal();
+  const std::string p = "layers.0.self_attn.";
+  const TensorEntry k = joint->entry(p + "k_b_proj"), v = joint->entry(p + "v_b_proj");
+  const int64_t heads = k.shape[0], rank = k.shape[1], nope = k.shape[2], v_dim = v.shape[1];
+  ASSERT_NE(nope, v_dim);
+  const auto k_bytes = joint->bytes_of(k), v_bytes = joint->bytes_of(v);
+  std::vector<std::byte> both(static_cast<size_t>(heads * (nope + v_dim) * rank * 4));
+  const auto copy = [&](int64_t to, const std::vector<std::byte>& from, int64_t at) {
+    std::memcpy(both.data() + to * 4, from.data() + at * 4, 4);
+  };
+  for (int64_t h = 0; h < heads; ++h) {
+    const int64_t first = h * (nope + v_dim);
+    for (int64_t c = 0; c < rank; ++c) {
+      for (int64_t d = 0; d < nope; ++d) {
+        copy((first + d) * rank + c, k_bytes, (h * rank + c) * nope + d);
+      }
+      for (int64_t d = 0; d < v_dim; ++d) {
+        copy((first + nope + d) * rank + c, v_bytes, (h * v_dim + d) * rank + c);
+      }
+    }
+  }
+  joint->remove(p + "v_b_proj");
+  TensorEntry& entry = joint->entry(p + "k_b_proj");
+  entry.name = p + "kv_b_proj";
+  entry.shape = {heads * (nope + v_dim), rank};
+  joint->set_bytes(entry, std::move(both));
+  joint->seal();
+  const auto a = load(*plain), b = load(*joint);
+  ASSERT_TRUE(a.ok() && b.ok()) << message_of(b.status());
+  expect_same((*a)->weights.layers[0].self_attn.k_b_proj,
+              (*b)->weights.layers[0].self_attn.k_b_proj);
+  expect_same((*a)->weights.layers[0].self_attn.v_b_proj,
+              (*b)->weights.layers[0].self_attn.v_b_proj);
+}
+
 // Trap F2: the halves of kv_b_proj are found in two dimensions as well as in three, and beside the
 // whole of it.
 TEST_F(WeightsTest, HalvesOfKvBInTwoDimensions) {
