@@ -287,7 +287,7 @@ typedef struct hadal_memory_plan { /* bytes; written by us */
   uint32_t struct_size, flags;
   uint64_t host_weights; /* weights read into memory; when mapped, norms and biases only */
   uint64_t host_cache;   /* latent cache of one session at the model's full context */
-  uint64_t host_scratch; /* activations, tables, vocabulary */
+  uint64_t host_scratch; /* activations, and what the backend works in */
   uint64_t host_pinned;  /* 0 */
   uint64_t mapped;       /* weights used in place from the file */
   uint64_t device_weights, device_cache, device_scratch; /* 0 */
