@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <system_error>
 #include <thread>
@@ -26,9 +27,35 @@ class CallerOnly : public Executor {
   }
 };
 
-// Workers sleep on a condition variable between jobs and take indices from a shared counter during
-// one, so a core that another program holds delays only the index it has. Spinning between jobs
-// would win microseconds here and lose them twenty-fold on a machine that is not ours alone.
+// Tells the core that this thread only waits.
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Looks for something to come true, for as long as waking up from sleep would take about twice.
+template <class Condition>
+bool comes_soon(Condition&& condition) {
+  constexpr auto kPatience = std::chrono::microseconds(50);
+  constexpr int kLooksPerGlance = 32;  // at the clock
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  do {
+    for (int i = 0; i < kLooksPerGlance; ++i) {
+      if (condition()) return true;
+      relax();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
+// A forward pass is some hundred jobs, each a few microseconds after the one before: workers look
+// for the next one that long before they sleep, so that within a pass nobody has to be woken, and
+// an idle pool takes no time. Indices are taken one by one, and a job is over when all are done,
+// not when everybody has looked at it: a worker whose core another program holds delays only the
+// index it has, and one that sleeps delays nothing.
 class ThreadPool : public Executor {
  public:
   explicit ThreadPool(int n_workers) {
@@ -45,52 +72,75 @@ class ThreadPool : public Executor {
   int thread_count() const override { return static_cast<int>(workers_.size()) + 1; }
 
  private:
-  struct Job {
-    void (*task)(void*, size_t) = nullptr;
-    void* arg = nullptr;
-    size_t n = 0;
-  };
-
   void run(size_t n, void (*task)(void*, size_t), void* arg) override {
+    if (n == 0) return;
+    HADAL_CHECK(n <= UINT32_MAX);
     const std::lock_guard<std::mutex> one_job(job_mutex_);
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      job_ = {task, arg, n};
-      next_.store(0, std::memory_order_relaxed);
-      ++generation_;
-      n_working_ = workers_.size();
+    task_.store(task, std::memory_order_relaxed);
+    arg_.store(arg, std::memory_order_relaxed);
+    n_.store(static_cast<uint32_t>(n), std::memory_order_relaxed);
+    n_unfinished_.store(static_cast<uint32_t>(n), std::memory_order_relaxed);
+    const uint32_t number = job_number(next_.load(std::memory_order_relaxed)) + 1;
+    next_.store(uint64_t{number} << 32);
+    if (n_sleeping_.load() > 0) {
+      { const std::lock_guard<std::mutex> lock(mutex_); }  // whoever is about to sleep, sleeps now
+      wake_.notify_all();
     }
-    wake_.notify_all();
-    take_indices(job_);
+
+    take_indices(number);
+    const auto is_over = [this] { return n_unfinished_.load() == 0; };
+    if (comes_soon(is_over)) return;
     std::unique_lock<std::mutex> lock(mutex_);
-    done_.wait(lock, [this] { return n_working_ == 0; });
+    caller_sleeps_.store(true);
+    done_.wait(lock, is_over);
+    caller_sleeps_.store(false);
   }
 
-  void take_indices(const Job& job) {
-    for (size_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < job.n;)
-      job.task(job.arg, i);
+  static uint32_t job_number(uint64_t next) { return static_cast<uint32_t>(next >> 32); }
+
+  // Job and index change in one step, so nobody takes an index of a job that it has not read: while
+  // an index of a job is free, the job is not over, and its task stays what it is.
+  void take_indices(uint32_t number) {
+    uint64_t next = next_.load(std::memory_order_acquire);
+    while (true) {
+      const auto task = task_.load(std::memory_order_relaxed);
+      void* arg = arg_.load(std::memory_order_relaxed);
+      const uint32_t n = n_.load(std::memory_order_relaxed);
+      if (job_number(next) != number || static_cast<uint32_t>(next) >= n) return;
+      if (!next_.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel,
+                                       std::memory_order_acquire)) {
+        continue;
+      }
+      task(arg, static_cast<uint32_t>(next));
+      if (n_unfinished_.fetch_sub(1) == 1 && caller_sleeps_.load()) {
+        { const std::lock_guard<std::mutex> lock(mutex_); }
+        done_.notify_one();
+      }
+      next = next_.load(std::memory_order_acquire);
+    }
   }
 
   void work(int number) {
     become_hadal_thread(number);
-    uint64_t seen = 0;
-    std::unique_lock<std::mutex> lock(mutex_);
+    uint32_t seen = 0;
+    const auto has_news = [&] { return stopping_.load() || job_number(next_.load()) != seen; };
     while (true) {
-      wake_.wait(lock, [&] { return stopping_ || generation_ != seen; });
-      if (stopping_) return;
-      seen = generation_;
-      const Job job = job_;
-      lock.unlock();
-      take_indices(job);
-      lock.lock();
-      if (--n_working_ == 0) done_.notify_one();
+      if (!comes_soon(has_news)) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        n_sleeping_.fetch_add(1);
+        wake_.wait(lock, has_news);
+        n_sleeping_.fetch_sub(1);
+      }
+      if (stopping_.load()) return;
+      seen = job_number(next_.load());
+      take_indices(seen);
     }
   }
 
   void stop() {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      stopping_ = true;
+      stopping_.store(true);
     }
     wake_.notify_all();
     for (std::thread& worker : workers_) worker.join();
@@ -98,14 +148,20 @@ class ThreadPool : public Executor {
   }
 
   std::mutex job_mutex_;
+  std::atomic<uint64_t> next_{0};  // number of the job << 32 | the next index of it
+  std::atomic<void (*)(void*, size_t)> task_{nullptr};
+  std::atomic<void*> arg_{nullptr};
+  std::atomic<uint32_t> n_{0};
+  std::atomic<uint32_t> n_unfinished_{0};
+
+  // Who sleeps says so first and looks once more; who has news tells first and looks for sleepers
+  // then: one of the two sees the other.
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable done_;
-  Job job_;
-  uint64_t generation_ = 0;
-  size_t n_working_ = 0;
-  bool stopping_ = false;
-  std::atomic<size_t> next_{0};
+  std::atomic<int> n_sleeping_{0};
+  std::atomic<bool> caller_sleeps_{false};
+  std::atomic<bool> stopping_{false};
   std::vector<std::thread> workers_;
 };
 

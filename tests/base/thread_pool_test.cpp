@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <ctime>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -126,6 +128,39 @@ TEST(ThreadPoolTest, TakesCallersOneAfterTheOther) {
   }
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(n.load(), 4 * 50 * 10);
+}
+
+TEST(ThreadPoolTest, WakesUpAfterEveryPause) {
+  // Pauses around the time for which workers look for a job before they sleep.
+  const auto pool = *thread_pool(3);
+  std::atomic<int> n{0};
+  for (int i = 0; i < 400; ++i) {
+    pool->parallel_for(4, [&](size_t) { n.fetch_add(1); });
+    std::this_thread::sleep_for(std::chrono::microseconds(i));
+  }
+  EXPECT_EQ(n.load(), 4 * 400);
+}
+
+TEST(ThreadPoolTest, WaitsForTheSlowOne) {
+  const auto pool = *thread_pool(1);
+  std::atomic<int> n{0};
+  for (int i = 0; i < 20; ++i) {
+    pool->parallel_for(2, [&](size_t body) {
+      if (body == 1) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      n.fetch_add(1);
+    });
+    ASSERT_EQ(n.load(), 2 * (i + 1));
+  }
+}
+
+TEST(ThreadPoolTest, TakesNoTimeWhenIdle) {
+  const auto pool = *thread_pool(3);
+  pool->parallel_for(4, [](size_t) {});
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // asleep by now
+  const std::clock_t before = std::clock();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  const double seconds = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+  EXPECT_LT(seconds, 0.1) << "three workers that spin would take 0.6 s on cores enough";
 }
 
 TEST(HostExecutorTest, RunsSeriallyInsideALoopOfTheHost) {
