@@ -12,7 +12,7 @@ cmake --install "$build" --prefix "$folder/first" > "$folder/log" || { cat "$fol
 mv "$folder/first" "$folder/moved"
 prefix=$folder/moved
 
-cmake -S "$source/examples/consumer" -B "$folder/build" -DCMAKE_PREFIX_PATH="$prefix" > "$folder/log" &&
+cmake -G Ninja -S "$source/examples/consumer" -B "$folder/build" -DCMAKE_PREFIX_PATH="$prefix" > "$folder/log" &&
   cmake --build "$folder/build" >> "$folder/log" || { cat "$folder/log"; exit 1; }
 "$folder/build/consumer"
 
