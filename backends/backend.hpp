@@ -143,6 +143,8 @@ struct MoeFfnArgs {
 // The widest pass that a backend will be asked for, as far as its own memory depends on it.
 struct PassShape {
   int64_t max_rows = 0;
+  int64_t hidden_size = 0;
+  int64_t max_in_features = 0;  // of a product that is not per head
   int64_t num_experts_per_tok = 0;
   int64_t moe_intermediate_size = 0;
 };

@@ -8,17 +8,17 @@
 
 namespace hadal {
 
-absl::StatusOr<std::unique_ptr<Backend>> make_backend(std::string_view name, std::string_view isa,
+absl::StatusOr<std::unique_ptr<Backend>> make_backend(const BackendOptions& options,
                                                       std::shared_ptr<Memory> memory,
                                                       std::shared_ptr<Executor> executor) {
+  const std::string& name = options.name;
   if (name == "auto" || name == "cpu") {
-    return make_cpu_backend(std::move(memory), std::move(executor), isa);
+    return make_cpu_backend(std::move(memory), std::move(executor), options.isa,
+                            options.activations);
   }
   if (name == "reference") return std::make_unique<ReferenceBackend>(std::move(memory));
-  return fail(
-      HADAL_E_OUT_OF_RANGE,
-      absl::StrCat("there is no backend \"", absl::string_view(name.data(), name.size()), "\""),
-      "The backends are auto, cpu and reference.");
+  return fail(HADAL_E_OUT_OF_RANGE, absl::StrCat("there is no backend \"", name, "\""),
+              "The backends are auto, cpu and reference.");
 }
 
 }  // namespace hadal

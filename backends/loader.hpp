@@ -2,17 +2,23 @@
 #pragma once
 
 #include <memory>
-#include <string_view>
+#include <string>
 
 #include "backends/backend.hpp"
 #include "lib/base/thread_pool.hpp"
 
 namespace hadal {
 
-// "auto" is the fastest there is: cpu. `isa` is for the cpu backend: an instruction set by name, or
-// "auto" for the best of this machine. E_OUT_OF_RANGE for a name that means nothing, with a list of
-// those that do.
-absl::StatusOr<std::unique_ptr<Backend>> make_backend(std::string_view name, std::string_view isa,
+struct BackendOptions {
+  std::string name = "auto";  // the fastest there is: cpu
+  // For the cpu backend: an instruction set by name, or the best of this machine; and whether rows
+  // that are multiplied with block formats are rounded to 8 bits ("int8") or not ("f32").
+  std::string isa = "auto";
+  std::string activations = "int8";
+};
+
+// E_OUT_OF_RANGE for a name that means nothing, with a list of those that do.
+absl::StatusOr<std::unique_ptr<Backend>> make_backend(const BackendOptions& options,
                                                       std::shared_ptr<Memory> memory,
                                                       std::shared_ptr<Executor> executor);
 

@@ -1,10 +1,12 @@
 // See cpu_backend.hpp: the way from each method to its op, and the memory that ops work in.
 #include "backends/cpu/cpu_backend.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "backends/cpu/cpu_features.hpp"
 #include "backends/cpu/cpu_ops.hpp"
+#include "backends/cpu/input_rows.hpp"
 #include "backends/reference/op_checks.hpp"
 
 namespace hadal {
@@ -15,9 +17,18 @@ std::string CpuBackend::description() const {
 }
 
 uint64_t CpuBackend::scratch_bytes(const PassShape& shape) const {
-  const int64_t n_floats = cpu::moe_ffn_scratch(
-      workers_, shape.max_rows * shape.num_experts_per_tok, shape.moe_intermediate_size);
-  return workers_.desk_bytes() + static_cast<uint64_t>(n_floats) * sizeof(float);
+  const size_t moe =
+      cpu::moe_ffn_scratch(workers_, shape.max_rows, shape.max_rows * shape.num_experts_per_tok,
+                           shape.hidden_size, shape.moe_intermediate_size);
+  const size_t matmul = cpu::rounded_bytes(shape.max_rows, shape.max_in_features);
+  return workers_.desk_bytes() + std::max(moe, matmul);
+}
+
+absl::Status CpuBackend::grow_scratch(size_t n_bytes) {
+  if (scratch_.size() >= n_bytes) return absl::OkStatus();
+  scratch_.reset();  // first, so that the budget need not hold both
+  HADAL_ASSIGN_OR_RETURN(scratch_, memory()->allocate(n_bytes, MemoryTag::kScratch));
+  return absl::OkStatus();
 }
 
 void CpuBackend::embed(const Tensor& token_id, const Weight& w, const Tensor& out) {
@@ -37,7 +48,8 @@ void CpuBackend::rms_norm(const Tensor& x, const Weight& gain, float eps, const 
 void CpuBackend::matmul(const Tensor& x, const Weight& w, const Tensor& out) {
   run_at_desks("matmul", [&] {
     check_matmul(x, w, out);
-    cpu::matmul(workers_, x, w, out);
+    run_in_scratch("matmul", cpu::matmul_scratch(workers_, w.dtype, x.rows, x.cols),
+                   [&](std::byte* scratch) { cpu::matmul(workers_, x, w, out, scratch); });
   });
 }
 
@@ -65,16 +77,10 @@ void CpuBackend::moe_route(const MoeRouteArgs& args) {
 void CpuBackend::moe_ffn(const MoeFfnArgs& args) {
   run_at_desks("moe_ffn", [&] {
     check_moe_ffn(args);
-    const auto n_floats = static_cast<size_t>(cpu::moe_ffn_scratch(
-        workers_, args.x.rows * args.expert_ids.cols, args.gate_proj->out_features()));
-    if (scratch_.size() < n_floats * sizeof(float)) {
-      scratch_.reset();  // first, so that the budget need not hold both
-      absl::StatusOr<Block> grown =
-          memory()->allocate(n_floats * sizeof(float), MemoryTag::kScratch);
-      if (!grown.ok()) return keep(prefix("moe_ffn", grown.status()));
-      scratch_ = *std::move(grown);
-    }
-    cpu::moe_ffn(workers_, args, scratch_.floats());
+    run_in_scratch("moe_ffn",
+                   cpu::moe_ffn_scratch(workers_, args.x.rows, args.x.rows * args.expert_ids.cols,
+                                        args.out.cols, args.gate_proj->out_features()),
+                   [&](std::byte* scratch) { cpu::moe_ffn(workers_, args, scratch); });
   });
 }
 
@@ -94,11 +100,21 @@ void CpuBackend::add(const Tensor& x, const Tensor& sum) {
 
 absl::StatusOr<std::unique_ptr<Backend>> make_cpu_backend(std::shared_ptr<Memory> memory,
                                                           std::shared_ptr<Executor> executor,
-                                                          std::string_view isa) {
-  HADAL_ASSIGN_OR_RETURN(const cpu::Kernels* kernels,
+                                                          std::string_view isa,
+                                                          std::string_view activations) {
+  HADAL_ASSIGN_OR_RETURN(const cpu::Kernels* found,
                          cpu::kernels_for(isa, cpu::features_of_this_machine()));
+  cpu::Kernels kernels = *found;
+  if (activations == "f32") {
+    for (cpu::Int8Kernels& int8 : kernels.int8_formats) int8 = {};
+  } else if (activations != "int8") {
+    return fail(HADAL_E_OUT_OF_RANGE,
+                absl::StrCat("the option cpu_activations cannot be \"",
+                             absl::string_view(activations.data(), activations.size()), "\""),
+                "Give int8 or f32.");
+  }
   return std::make_unique<CpuBackend>(std::move(memory),
-                                      cpu::Workers(std::move(executor), *kernels));
+                                      cpu::Workers(std::move(executor), kernels));
 }
 
 }  // namespace hadal

@@ -40,15 +40,24 @@ class CpuBackend : public ReferenceBackend {
       op();
     });
   }
+  // The same with n_bytes of scratch.
+  template <class Op>
+  void run_in_scratch(const char* op_name, size_t n_bytes, Op&& op) {
+    absl::Status grown = grow_scratch(n_bytes);
+    if (!grown.ok()) return keep(prefix(op_name, grown));
+    op(scratch_.data());
+  }
+  absl::Status grow_scratch(size_t n_bytes);
 
   cpu::Workers workers_;
-  Block scratch_;  // of moe_ffn; grows and is kept
+  Block scratch_;  // of one op at a time; grows and is kept
 };
 
-// `isa` is "auto", "scalar", "avx2" or "avx512". E_OUT_OF_RANGE for another name, E_UNSUPPORTED,
-// naming what there is, for one that this machine lacks.
+// `isa` is "auto", "scalar", "avx2" or "avx512"; `activations` is "int8" or "f32". E_OUT_OF_RANGE
+// for another name, E_UNSUPPORTED, naming what there is, for an `isa` that this machine lacks.
 absl::StatusOr<std::unique_ptr<Backend>> make_cpu_backend(std::shared_ptr<Memory> memory,
                                                           std::shared_ptr<Executor> executor,
-                                                          std::string_view isa);
+                                                          std::string_view isa,
+                                                          std::string_view activations);
 
 }  // namespace hadal

@@ -31,7 +31,8 @@ Features detect() {
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return found;
   found.avx2 = has_all(b, bit_AVX2);
   constexpr uint32_t kAvx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
-  found.avx512 = found.avx2 && has_all(b, kAvx512) && (saved & 0xe0) == 0xe0;  // k, zmm
+  found.avx512 = found.avx2 && has_all(b, kAvx512) && has_all(c, bit_AVX512VNNI) &&
+                 (saved & 0xe0) == 0xe0;  // k, zmm
   return found;
 }
 

@@ -11,7 +11,7 @@ namespace hadal::cpu {
 
 struct Features {
   bool avx2 = false;    // with FMA and F16C
-  bool avx512 = false;  // F, BW, DQ and VL; and avx2
+  bool avx512 = false;  // F, BW, DQ, VL and VNNI; and avx2
 };
 Features features_of_this_machine();
 

@@ -9,17 +9,20 @@ namespace hadal::cpu {
 
 void embed(Workers& workers, const Tensor& token_id, const Weight& w, const Tensor& out);
 void rms_norm(Workers& workers, const Tensor& x, const Weight& gain, float eps, const Tensor& out);
-void matmul(Workers& workers, const Tensor& x, const Weight& w, const Tensor& out);
+// Bytes of scratch for so many rows of so many columns, aligned to 64; and the op with them.
+size_t matmul_scratch(const Workers& workers, DType dtype, int64_t n_rows, int64_t n_cols);
+void matmul(Workers& workers, const Tensor& x, const Weight& w, const Tensor& out,
+            std::byte* scratch);
 void per_head_matmul(Workers& workers, const Tensor& x, const Weight& w, const Tensor& out);
 void mla_attention(Workers& workers, const MlaAttentionArgs& args);
 void moe_route(Workers& workers, const MoeRouteArgs& args);
 void swiglu(Workers& workers, const Tensor& gate, const Tensor& up, const Tensor& out);
 void add(Workers& workers, const Tensor& x, const Tensor& sum);
 
-// Floats of scratch that moe_ffn needs for so many choices (rows times experts of each), and the op
-// with them.
-int64_t moe_ffn_scratch(const Workers& workers, int64_t n_choices, int64_t inner_size);
-void moe_ffn(Workers& workers, const MoeFfnArgs& args, float* scratch);
+// The same for so many rows with so many choices in all (rows times experts of each).
+size_t moe_ffn_scratch(const Workers& workers, int64_t n_rows, int64_t n_choices,
+                       int64_t hidden_size, int64_t inner_size);
+void moe_ffn(Workers& workers, const MoeFfnArgs& args, std::byte* scratch);
 
 // Rows first to first + n.
 inline Tensor rows_of(const Tensor& x, int64_t first, int64_t n) {

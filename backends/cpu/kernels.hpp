@@ -83,9 +83,64 @@ struct FormatKernels {
   void (*multiply)(const FusedProduct& p);  // null where decoding into a panel is as good
 };
 
+// ---- Products in 8 bits -------------------------------------------------------------------------
+//
+// Block formats hold small whole numbers with scales, so most of a product can be whole numbers
+// too, if x is rounded to 8 bits: level = round(x / scale), scale = largest |x| of kStretch columns
+// / 127. A product is then
+//   for each stretch:  block = sum over sub-blocks of (sum of weight level * x level) * weight
+//   scale
+//                      out += block * x scale
+// where the sums of levels are exact and the rest is f32, in this order. Hence again the same bits
+// in whatever batch a row comes and however the work is split, and on AVX2 and AVX-512 alike.
+
+inline constexpr int kStretch = 256;
+inline constexpr int kInt8Rows = 32;  // rows of a weight that are decoded together
+
+// kStretch columns of a row of x; levels beyond the end of the row are 0.
+struct alignas(64) Int8Stretch {
+  int8_t levels[kStretch];
+  int16_t sums_of_16[16];  // of the levels 16 * i to 16 * i + 15
+  int16_t sums_of_32[8];
+  int32_t minus_sums_of_32[8];  // as a weight whose levels have an offset wants them
+  float scale;
+};
+
+// Up to kInt8Rows rows of a weight times one row of x.
+struct Int8RowProduct {
+  const uint8_t* w;
+  int64_t w_stride_bytes;
+  int64_t n_w;
+  const Int8Stretch* x;
+  int64_t k;   // a multiple of the block of the format
+  float* out;  // [n_w]
+};
+
+// The same times n_x rows of x. What the rows are decoded into is the caller's, to be reused.
+struct Int8PanelProduct {
+  const uint8_t* w;
+  int64_t w_stride_bytes;
+  int64_t n_w;
+  const Int8Stretch* const* x;  // [n_x]
+  int64_t n_x;
+  int64_t k;
+  void* panel;  // kInt8PanelBytes, aligned to 64
+  float* sums;  // [n_x][kInt8Rows], aligned to 64: the results
+};
+// Levels, then for at most 16 sub-blocks a scale and half a min or for 8 a min, then one more.
+inline constexpr int kInt8PanelBytes = kInt8Rows * (kStretch + 16 * 4 + 8 * 4 + 4);
+
+struct Int8Kernels {
+  void (*multiply_row)(const Int8RowProduct& p);  // null where the format has none
+  void (*multiply_panel)(const Int8PanelProduct& p);
+};
+
 struct Kernels {
   const char* name;
   FormatKernels formats[kFormatCount];
+  Int8Kernels int8_formats[kFormatCount];
+  // n columns of x, rounded; ceil(n / kStretch) of `to`.
+  void (*round_to_int8)(const float* x, int64_t n, Int8Stretch* to);
   void (*multiply_panel)(const PanelProduct& p);
   // out[i] = the sum of the kLanes partial sums at sums + i * kLanes
   void (*add_lanes)(const float* sums, int64_t n, float* out);

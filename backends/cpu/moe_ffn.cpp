@@ -14,14 +14,14 @@
 namespace hadal::cpu {
 namespace {
 
-// Outputs of a phase 2 item: wide enough to read whole stretches of a weight, narrow enough for
-// the results of all choices to stay in the L2 cache.
-int64_t down_width(int64_t n_choices) {
-  constexpr int64_t kFloats = 1 << 16;
-  const int64_t fitting = kFloats / std::max<int64_t>(1, n_choices) / kPanelRows * kPanelRows;
-  return std::clamp<int64_t>(fitting, kPanelRows, 8 * kPanelRows);
+constexpr int64_t kInnerWidth = 2 * kInt8Rows;
+
+// Outputs of a phase 2 item: wide enough that reading the inner activations anew for each costs
+// little, narrow enough that every thread has several.
+int64_t down_width(const Workers& workers, int64_t hidden_size) {
+  const int64_t fair = hidden_size / (8 * workers.count()) / kInt8Rows * kInt8Rows;
+  return std::clamp<int64_t>(fair, kInt8Rows, 4 * kInt8Rows);
 }
-constexpr int64_t kInnerWidth = 8 * kPanelRows;
 
 // The choices (row, k) of the batch, sorted by expert; within an expert in order of row.
 struct Choices {
@@ -61,38 +61,72 @@ struct Choices {
   std::vector<int64_t> experts;  // that somebody chose, by id
 };
 
-int64_t width_of_desk(int64_t n_choices) { return std::max(kInnerWidth, down_width(n_choices)); }
+// The parts of the scratch, each aligned as the first: bytes from its beginning.
+struct Layout {
+  size_t inner = 0, x = 0, rounded_inner = 0, desks = 0, desk_bytes = 0, end = 0;
+
+  Layout(const Workers& workers, int64_t n_rows, int64_t n_choices, int64_t hidden_size,
+         int64_t inner_size) {
+    const auto floats = [](int64_t n) {
+      constexpr size_t kLine = 64;
+      return (static_cast<size_t>(n) * sizeof(float) + kLine - 1) / kLine * kLine;
+    };
+    desk_bytes = floats(n_choices * std::max(kInnerWidth, down_width(workers, hidden_size)));
+    x = inner + floats(n_choices * inner_size);
+    rounded_inner = x + rounded_bytes(n_rows, hidden_size);
+    desks = rounded_inner + rounded_bytes(n_choices, inner_size);
+    end = desks + static_cast<size_t>(workers.count()) * desk_bytes;
+  }
+};
+
+bool is_int8(const Kernels& kernels, const Weight& w) {
+  return int8_kernels(kernels, w.dtype) != nullptr;
+}
 
 }  // namespace
 
-int64_t moe_ffn_scratch(const Workers& workers, int64_t n_choices, int64_t inner_size) {
-  return n_choices * (inner_size + workers.count() * width_of_desk(n_choices));
+size_t moe_ffn_scratch(const Workers& workers, int64_t n_rows, int64_t n_choices,
+                       int64_t hidden_size, int64_t inner_size) {
+  return Layout(workers, n_rows, n_choices, hidden_size, inner_size).end;
 }
 
-void moe_ffn(Workers& workers, const MoeFfnArgs& args, float* scratch) {
+void moe_ffn(Workers& workers, const MoeFfnArgs& args, std::byte* scratch) {
   const Weight &gate = *args.gate_proj, &up = *args.up_proj, &down = *args.down_proj;
   HADAL_CHECK(!gate.transposed && !up.transposed && !down.transposed);
   const Kernels& kernels = workers.kernels();
   const int64_t inner_size = gate.rows, hidden_size = args.out.cols, top_k = args.expert_ids.cols;
   const Choices choices(args);
-  float* inner = scratch;  // [choices][inner_size], in the sorted order
-  float* desks = scratch + choices.size() * inner_size;
+  const Layout layout(workers, args.x.rows, choices.size(), hidden_size, inner_size);
+  auto* inner = reinterpret_cast<float*>(scratch + layout.inner);  // [choices][inner_size], sorted
   const auto desk_of = [&](int worker) {
-    return desks + worker * choices.size() * width_of_desk(choices.size());
+    return reinterpret_cast<float*>(scratch + layout.desks +
+                                    static_cast<size_t>(worker) * layout.desk_bytes);
   };
 
+  InputRows x{choices.x.data(), nullptr, choices.size()};
+  std::vector<const Int8Stretch*> rounded_x(choices.x.size());
+  if (is_int8(kernels, gate) || is_int8(kernels, up)) {
+    std::vector<const float*> rows(static_cast<size_t>(args.x.rows));
+    for (int64_t r = 0; r < args.x.rows; ++r) rows[static_cast<size_t>(r)] = args.x.row(r);
+    std::vector<const Int8Stretch*> rounded(rows.size());
+    round_rows(workers, rows.data(), args.x.rows, args.x.cols,
+               reinterpret_cast<Int8Stretch*>(scratch + layout.x), rounded.data());
+    for (size_t i = 0; i < choices.place.size(); ++i)
+      rounded_x[static_cast<size_t>(choices.place[i])] = rounded[i / static_cast<size_t>(top_k)];
+    x.rounded = rounded_x.data();
+  }
   const int64_t n_parts = (inner_size + kInnerWidth - 1) / kInnerWidth;
   const auto n_experts = static_cast<int64_t>(choices.experts.size());
   workers.for_each(n_experts * n_parts, [&](int worker, int64_t item) {
     const int64_t e = choices.experts[static_cast<size_t>(item / n_parts)];
     const int64_t first = item % n_parts * kInnerWidth;
     const int64_t n = std::min(kInnerWidth, inner_size - first);
-    const float* const* x = choices.x.data() + choices.first(e);
+    const InputRows rows = x.some(choices.first(e), choices.count(e));
     float* to = inner + choices.first(e) * inner_size + first;
     float* ups = desk_of(worker);
     const Desk desk = workers.desk(worker);
-    multiply_rows(kernels, desk, gate, e, first, n, x, choices.count(e), to, inner_size);
-    multiply_rows(kernels, desk, up, e, first, n, x, choices.count(e), ups, n);
+    multiply_rows(kernels, desk, gate, e, first, n, rows, to, inner_size);
+    multiply_rows(kernels, desk, up, e, first, n, rows, ups, n);
     for (int64_t j = 0; j < choices.count(e); ++j)
       kernels.swiglu(to + j * inner_size, ups + j * n, n, to + j * inner_size);
   });
@@ -100,12 +134,20 @@ void moe_ffn(Workers& workers, const MoeFfnArgs& args, float* scratch) {
   std::vector<const float*> inner_rows(choices.x.size());
   for (size_t i = 0; i < inner_rows.size(); ++i)
     inner_rows[i] = inner + static_cast<int64_t>(i) * inner_size;
-  const int64_t width = down_width(choices.size());
+  InputRows inner_input{inner_rows.data(), nullptr, choices.size()};
+  std::vector<const Int8Stretch*> rounded_inner(inner_rows.size());
+  if (is_int8(kernels, down)) {
+    round_rows(workers, inner_rows.data(), choices.size(), inner_size,
+               reinterpret_cast<Int8Stretch*>(scratch + layout.rounded_inner),
+               rounded_inner.data());
+    inner_input.rounded = rounded_inner.data();
+  }
+  const int64_t width = down_width(workers, hidden_size);
   workers.for_each_range(hidden_size, width, [&](int worker, int64_t first, int64_t n) {
     float* results = desk_of(worker);  // [choices][n]
     for (const int64_t e : choices.experts) {
       multiply_rows(kernels, workers.desk(worker), down, e, first, n,
-                    inner_rows.data() + choices.first(e), choices.count(e),
+                    inner_input.some(choices.first(e), choices.count(e)),
                     results + choices.first(e) * n, n);
     }
     for (int64_t r = 0; r < args.out.rows; ++r) {

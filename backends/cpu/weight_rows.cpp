@@ -1,6 +1,7 @@
-// Two ways to the same bits. Few rows of x: weights are decoded into registers and multiplied
-// there; reading them is what takes the time. Many: a panel of the weight, a few rows of a few
-// hundred elements, is decoded once into the L1 cache and multiplied with all of them.
+// Products in 8 bits where the format has them, else in f32; and of each two ways to the same bits.
+// Few rows of x: weights are decoded into registers and multiplied there; reading them is what
+// takes the time. Many: a panel of the weight, a few rows of a few hundred elements, is decoded
+// once into the L1 cache and multiplied with all of them.
 #include "backends/cpu/weight_rows.hpp"
 
 #include <cstring>
@@ -9,7 +10,6 @@
 #include "lib/tensor/block_formats.hpp"
 
 namespace hadal::cpu {
-namespace {
 
 std::optional<Format> fast_format(DType dtype) {
   switch (dtype) {
@@ -33,6 +33,8 @@ std::optional<Format> fast_format(DType dtype) {
   }
 }
 
+namespace {
+
 const uint8_t* bytes(const std::byte* p) { return reinterpret_cast<const uint8_t*>(p); }
 
 // At most kPassRows rows of x and kPanelRows rows of the weight.
@@ -54,6 +56,30 @@ void multiply_panel_rows(const Kernels& kernels, const Desk& desk, const Weight&
     kernels.add_lanes(desk.sums + j * kPanelRows * kLanes, n, out + j * out_stride);
 }
 
+void multiply_int8_rows(const Int8Kernels& kernels, const Desk& desk, const Weight& w,
+                        int64_t slice, int64_t first, int64_t n, const InputRows& x, float* out,
+                        int64_t out_stride) {
+  if (x.n == 1) {
+    kernels.multiply_row(
+        {bytes(w.row(slice, first)), w.row_stride_bytes, n, x.rounded[0], w.cols, out});
+    return;
+  }
+  static_assert(kInt8PanelBytes <= sizeof(float) * kPanelRows * kPanelCols &&
+                kInt8Rows <= kPanelRows * kLanes);
+  for (int64_t j = 0; j < x.n; j += kPassRows) {
+    const int64_t n_x = std::min(kPassRows, x.n - j);
+    for (int64_t r = 0; r < n; r += kInt8Rows) {
+      const int64_t n_w = std::min<int64_t>(kInt8Rows, n - r);
+      kernels.multiply_panel({bytes(w.row(slice, first + r)), w.row_stride_bytes, n_w,
+                              x.rounded + j, n_x, w.cols, desk.panel, desk.sums});
+      for (int64_t i = 0; i < n_x; ++i) {
+        std::memcpy(out + (j + i) * out_stride + r, desk.sums + i * kInt8Rows,
+                    static_cast<size_t>(n_w) * sizeof(float));
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void decode(const Kernels& kernels, DType dtype, const std::byte* from, int64_t n, float* to) {
@@ -65,18 +91,20 @@ void decode(const Kernels& kernels, DType dtype, const std::byte* from, int64_t 
 }
 
 void multiply_rows(const Kernels& kernels, const Desk& desk, const Weight& w, int64_t slice,
-                   int64_t first, int64_t n, const float* const* x, int64_t n_x, float* out,
-                   int64_t out_stride) {
+                   int64_t first, int64_t n, const InputRows& x, float* out, int64_t out_stride) {
+  if (const Int8Kernels* int8 = int8_kernels(kernels, w.dtype); int8 != nullptr && x.rounded) {
+    return multiply_int8_rows(*int8, desk, w, slice, first, n, x, out, out_stride);
+  }
   const std::optional<Format> format = fast_format(w.dtype);
-  if (format && n_x <= kFusedRows && kernels.formats[*format].multiply != nullptr) {
-    kernels.formats[*format].multiply(
-        {bytes(w.row(slice, first)), w.row_stride_bytes, n, x, n_x, w.cols, out, out_stride});
+  if (format && x.n <= kFusedRows && kernels.formats[*format].multiply != nullptr) {
+    kernels.formats[*format].multiply({bytes(w.row(slice, first)), w.row_stride_bytes, n, x.floats,
+                                       x.n, w.cols, out, out_stride});
     return;
   }
-  for (int64_t j = 0; j < n_x; j += kPassRows) {
+  for (int64_t j = 0; j < x.n; j += kPassRows) {
     for (int64_t r = 0; r < n; r += kPanelRows) {
       multiply_panel_rows(kernels, desk, w, slice, first + r, std::min<int64_t>(kPanelRows, n - r),
-                          x + j, std::min(kPassRows, n_x - j), out + j * out_stride + r,
+                          x.floats + j, std::min(kPassRows, x.n - j), out + j * out_stride + r,
                           out_stride);
     }
   }

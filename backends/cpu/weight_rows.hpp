@@ -1,19 +1,24 @@
 // Rows of a weight, decoded or multiplied, on the calling thread.
 #pragma once
 
+#include <optional>
+
 #include "backends/backend.hpp"
+#include "backends/cpu/input_rows.hpp"
 #include "backends/cpu/workers.hpp"
 
 namespace hadal::cpu {
 
+// The formats that have kernels of their own.
+std::optional<Format> fast_format(DType dtype);
+
 // n elements from `from` on, whole blocks.
 void decode(const Kernels& kernels, DType dtype, const std::byte* from, int64_t n, float* to);
 
-// out[j][i] = x[j] . (row first + i of the slice), for n_x rows of x and n rows of the weight,
+// out[j][i] = x[j] . (row first + i of the slice), for the rows of x and n rows of the weight,
 // which is not transposed. A row of `out` is out_stride floats from the one before.
 void multiply_rows(const Kernels& kernels, const Desk& desk, const Weight& w, int64_t slice,
-                   int64_t first, int64_t n, const float* const* x, int64_t n_x, float* out,
-                   int64_t out_stride);
+                   int64_t first, int64_t n, const InputRows& x, float* out, int64_t out_stride);
 
 // The same of a weight whose stored rows are [in, out]: out[j][i] is the sum over d of x[j][d] *
 // (element first + i of row d). `first` begins a block of the format; out[j] points at element i =

@@ -17,15 +17,17 @@ inline constexpr int64_t kPassRows = 96;
 
 // What a thread works in.
 struct Desk {
-  float* panel;  // [kPanelRows][kPanelCols]
-  float* sums;   // [kPassRows][kPanelRows][kLanes]
+  float* panel;          // [kPanelRows][kPanelCols], or kInt8PanelBytes
+  float* sums;           // [kPassRows][kPanelRows][kLanes]
+  Int8Stretch* rounded;  // [kPassRows][kDeskStretches]
 };
+inline constexpr int64_t kDeskStretches = 4;
 
 class Workers {
  public:
-  Workers(std::shared_ptr<Executor> executor, const Kernels& kernels)
+  Workers(std::shared_ptr<Executor> executor, Kernels kernels)
       : executor_(std::move(executor)),
-        kernels_(&kernels),
+        kernels_(kernels),
         count_(std::max(1, executor_->thread_count())) {}
 
   // Sees to it that everyone has a desk.
@@ -37,11 +39,12 @@ class Workers {
 
   size_t desk_bytes() const { return static_cast<size_t>(count_) * kDeskFloats * sizeof(float); }
 
-  const Kernels& kernels() const { return *kernels_; }
+  const Kernels& kernels() const { return kernels_; }
   int count() const { return count_; }
   Desk desk(int worker) const {
     float* first = desks_.floats() + static_cast<size_t>(worker) * kDeskFloats;
-    return {first, first + kPanelRows * kPanelCols};
+    return {first, first + kPanelFloats,
+            reinterpret_cast<Int8Stretch*>(first + kPanelFloats + kSumFloats)};
   }
 
   // Calls body(worker, item) for every item; no two calls at once have the same worker. Whoever is
@@ -77,12 +80,15 @@ class Workers {
   }
 
  private:
-  static constexpr size_t kDeskFloats =
-      kPanelRows * kPanelCols + static_cast<size_t>(kPassRows) * kPanelRows * kLanes;
+  static constexpr size_t kPanelFloats = kPanelRows * kPanelCols;
+  static constexpr size_t kSumFloats = static_cast<size_t>(kPassRows) * kPanelRows * kLanes;
+  static constexpr size_t kRoundedFloats =
+      static_cast<size_t>(kPassRows * kDeskStretches) * sizeof(Int8Stretch) / sizeof(float);
+  static constexpr size_t kDeskFloats = kPanelFloats + kSumFloats + kRoundedFloats;
 
   Block desks_;
   std::shared_ptr<Executor> executor_;
-  const Kernels* kernels_;
+  Kernels kernels_;
   int count_;
 };
 

@@ -70,6 +70,9 @@ void Options::add_model_flags(CLI::App& app) {
       ->group("Model");
   add(app, "--backend", HADAL_OPT_BACKEND, "auto, cpu or reference", "NAME")->group("Model");
   add(app, "--cpu-isa", HADAL_OPT_CPU_ISA, "auto, scalar, avx2 or avx512", "NAME")->group("Model");
+  add(app, "--cpu-activations", HADAL_OPT_CPU_ACTIVATIONS,
+      "int8: round them for products with block formats; f32: do not, slower", "TYPE")
+      ->group("Model");
   app.add_flag("--no-mmap", no_mmap_, "Read the file into memory instead of mapping it")
       ->group("Model");
   add(app, "--host-bytes", HADAL_OPT_HOST_BYTES, "Never use more memory than this", "BYTES")

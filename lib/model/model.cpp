@@ -8,6 +8,13 @@
 namespace hadal {
 namespace {
 
+// Most inputs of a product with one matrix.
+int32_t widest_input(const ModelConfig& config) {
+  return std::max({config.hidden_size, config.q_lora_rank.value_or(0),
+                   config.num_attention_heads * config.v_head_dim, config.intermediate_size,
+                   config.shared_intermediate_size()});
+}
+
 int32_t rows_of_a_chunk(const ModelConfig& config, const ModelOptions& options) {
   return options.chunk_rows > 0 ? options.chunk_rows : Buffers::default_rows(config);
 }
@@ -73,8 +80,8 @@ absl::Status ModelLoader::step() {
       return absl::OkStatus();
     }
     case Stage::kBackend: {
-      HADAL_ASSIGN_OR_RETURN(m.backend_, make_backend(options_.backend, options_.isa,
-                                                      m.resources_.memory, m.resources_.executor));
+      HADAL_ASSIGN_OR_RETURN(
+          m.backend_, make_backend(options_.backend, m.resources_.memory, m.resources_.executor));
       m.resources_.log->info("load", absl::StrCat("backend ", m.backend_->description()));
       m.rope_.emplace(m.config_);
       m.cache_.emplace(*m.backend_, m.config_);
@@ -138,13 +145,14 @@ absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_
     return static_cast<uint64_t>(pages + pages / 2) * sizeof(int32_t);
   };
   const int32_t rows = rows_of_a_chunk(config, options);
-  HADAL_ASSIGN_OR_RETURN(
-      const std::unique_ptr<Backend> backend,
-      make_backend(options.backend, options.isa, resources.memory, resources.executor));
+  HADAL_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend,
+                         make_backend(options.backend, resources.memory, resources.executor));
   plan.host_cache = cache_bytes(config.max_position_embeddings);
   plan.host_scratch =
       static_cast<uint64_t>(Buffers::size_bytes(config, rows, std::min(rows, kMaxWantedRows))) +
       backend->scratch_bytes({.max_rows = rows,
+                              .hidden_size = config.hidden_size,
+                              .max_in_features = widest_input(config),
                               .num_experts_per_tok = config.num_experts_per_tok,
                               .moe_intermediate_size = config.moe_intermediate_size});
   const uint64_t fixed = plan.host_weights + plan.host_scratch;

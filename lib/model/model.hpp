@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "backends/backend.hpp"
+#include "backends/loader.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/mutex.hpp"
 #include "lib/base/thread_pool.hpp"
@@ -23,8 +24,7 @@
 namespace hadal {
 
 struct ModelOptions {
-  std::string backend = "auto";
-  std::string isa = "auto";
+  BackendOptions backend;
   bool use_mmap = true;
   int32_t chunk_rows = 0;  // 0: chosen here
   CheckpointOptions checkpoint;

@@ -6,8 +6,9 @@ absl::StatusOr<ModelOptions> model_options(const Runtime& runtime, const Config&
   HADAL_RETURN_IF_ERROR(config.require_scope(HADAL_SCOPE_MODEL));
   const auto limit = [&](int32_t key) { return static_cast<uint64_t>(config.i64(key)); };
   ModelOptions options;
-  options.backend = config.str(HADAL_OPT_BACKEND);
-  options.isa = config.str(HADAL_OPT_CPU_ISA);
+  options.backend.name = config.str(HADAL_OPT_BACKEND);
+  options.backend.isa = config.str(HADAL_OPT_CPU_ISA);
+  options.backend.activations = config.str(HADAL_OPT_CPU_ACTIVATIONS);
   options.chunk_rows = static_cast<int32_t>(config.i64(HADAL_OPT_CHUNK_ROWS));
   options.checkpoint.limit_string_bytes = limit(HADAL_OPT_LIMIT_STRING_BYTES);
   options.checkpoint.limit_metadata_entries = limit(HADAL_OPT_LIMIT_METADATA_ENTRIES);
@@ -27,11 +28,11 @@ absl::StatusOr<ModelOptions> model_options(const Runtime& runtime, const Config&
   // files cannot be.
   options.use_mmap = config.i64(HADAL_OPT_MMAP) != 0 && !runtime.untrusted() && !runtime.host_io();
   if (runtime.determinism() == 3) {
-    if (options.backend == "cpu") {
+    if (options.backend.name == "cpu") {
       return fail(HADAL_E_OUT_OF_RANGE, "the backend cpu under determinism 3",
                   "Set the option backend to auto or reference, or determinism to at most 2.");
     }
-    options.backend = "reference";
+    options.backend.name = "reference";
   }
   return options;
 }

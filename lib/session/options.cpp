@@ -38,6 +38,8 @@ constexpr OptionInfo kOptions[] = {
     str(HADAL_OPT_BACKEND, kModel, "backend", "auto", "auto, cpu or reference"),
     i64(HADAL_OPT_MMAP, kModel, "mmap", 0, 1, 1, "map the file instead of reading it into memory"),
     str(HADAL_OPT_CPU_ISA, kModel, "cpu_isa", "auto", "auto, scalar, avx2 or avx512"),
+    str(HADAL_OPT_CPU_ACTIVATIONS, kModel, "cpu_activations", "int8",
+        "int8: rounded for products with block formats; f32: never, slower"),
     str(HADAL_OPT_EXPERT_GROUPS, kModel, "expert_groups", "auto",
         "auto: V3's groups where a file of its shape lacks the keys; file: as the file says"),
     i64(HADAL_OPT_CHUNK_ROWS, kModel, "chunk_rows", 0, 8192, 0,

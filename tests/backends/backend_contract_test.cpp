@@ -131,9 +131,18 @@ TEST_P(BackendContractTest, NeedsNoMoreMemoryThanItSaid) {
     const uint64_t before = memory->live_bytes();
     backend->moe_ffn(args);
     EXPECT_TRUE(backend->wait().ok());
-    EXPECT_LE(memory->peak_bytes() - before,
-              backend->scratch_bytes(
-                  {.max_rows = n_rows, .num_experts_per_tok = 3, .moe_intermediate_size = 96}));
+    EXPECT_LE(memory->peak_bytes() - before, backend->scratch_bytes({.max_rows = n_rows,
+                                                                     .hidden_size = 32,
+                                                                     .max_in_features = 96,
+                                                                     .num_experts_per_tok = 3,
+                                                                     .moe_intermediate_size = 96}));
+    const Tensor inner = bench.put(test::random_matrix(n_rows, 96, 1));
+    const Weight& one = bench.upload(test::random_weight(DType::kQ8_0, 1, 32, 96, 1));
+    const Tensor out = bench.empty(n_rows, 32);
+    const uint64_t experts_done = memory->live_bytes();
+    backend->matmul(inner, one, out);
+    EXPECT_TRUE(backend->wait().ok());
+    EXPECT_EQ(memory->live_bytes(), experts_done) << "what the experts had is used again";
   }
 }
 

@@ -12,27 +12,37 @@ std::vector<BackendCase> every_case() {
   std::vector<BackendCase> cases = {{"reference", "auto", 1}};
   for (const char* isa : {"scalar", "avx2", "avx512", "amx", "neon"}) {
     // What this machine or this build lacks cannot be made, and is left out.
-    if (!make_backend("cpu", isa, Memory::create(nullptr, 0), caller_only()).ok()) continue;
+    const BackendOptions options{"cpu", isa};
+    if (!make_backend(options, Memory::create(nullptr, 0), caller_only()).ok()) continue;
     cases.push_back({"cpu", isa, 1});
     cases.push_back({"cpu", isa, 3});
+    cases.push_back({"cpu", isa, 3, "int8"});
   }
   return cases;
 }
 
 void PrintTo(const BackendCase& which, std::ostream* out) {
-  *out << which.backend << " " << which.isa << ", " << which.n_threads << " threads";
+  *out << which.backend << " " << which.isa << ", " << which.n_threads << " threads, "
+       << which.activations;
 }
 
 std::string backend_name(const testing::TestParamInfo<BackendCase>& info) {
   const BackendCase& c = info.param;
   if (c.backend == "reference") return c.backend;
-  return c.backend + "_" + c.isa + "_" + std::to_string(c.n_threads);
+  return c.backend + "_" + c.isa + "_" + c.activations + "_" + std::to_string(c.n_threads);
 }
 
 std::unique_ptr<Backend> backend_of(const BackendCase& which, std::shared_ptr<Memory> memory) {
   std::shared_ptr<Executor> executor =
       which.n_threads == 1 ? caller_only() : must(thread_pool(which.n_threads - 1));
-  return must(make_backend(which.backend, which.isa, std::move(memory), executor));
+  return must(
+      make_backend({which.backend, which.isa, which.activations}, std::move(memory), executor));
+}
+
+Tolerance BackendTest::tolerance(const Tolerance& exact, const Tolerance& rounded,
+                                 DType type) const {
+  const bool is_block = info(type).block_elements > 1;
+  return GetParam().activations == "int8" && is_block ? rounded : exact;
 }
 
 Expected expected_matmul(const Matrix& x, const Matrix& w) {

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "backends/cpu/cpu_features.hpp"
+#include "backends/cpu/input_rows.hpp"
 #include "backends/cpu/weight_rows.hpp"
 #include "lib/tensor/block_formats.hpp"
 #include "tests/backends/backend_test.hpp"
@@ -27,8 +28,10 @@ std::vector<const cpu::Kernels*> kernels_here() {
   return found;
 }
 
-std::unique_ptr<Backend> cpu_backend(std::string_view isa, int n_threads) {
-  return must(make_cpu_backend(Memory::create(nullptr, 0), must(thread_pool(n_threads - 1)), isa));
+std::unique_ptr<Backend> cpu_backend(std::string_view isa, int n_threads,
+                                     std::string_view activations = "int8") {
+  return must(make_cpu_backend(Memory::create(nullptr, 0), must(thread_pool(n_threads - 1)), isa,
+                               activations));
 }
 
 TEST(CpuFeaturesTest, AutoIsTheBestThereIs) {
@@ -112,13 +115,101 @@ TEST(CpuBackendTest, ARowHasTheSameBitsInLargeBatches) {
 
 TEST(CpuBackendTest, Avx2AndAvx512AgreeToTheBit) {
   if (kernels_here().size() < 3) GTEST_SKIP() << "this machine has only one of them";
-  const auto avx2 = cpu_backend("avx2", 1), avx512 = cpu_backend("avx512", 1);
-  for (const DType dtype : test::weight_dtypes()) {
-    SCOPED_TRACE(name(dtype));
-    const auto w = test::random_weight(dtype, 1, 21, 1280, 1);
-    for (const int64_t n_rows : {1, 2, 9}) {
-      const Matrix x = test::random_matrix(n_rows, 1280, 2);
-      EXPECT_TRUE(is_same(product(*avx2, x, w), product(*avx512, x, w)));
+  for (const char* activations : {"int8", "f32"}) {
+    const auto avx2 = cpu_backend("avx2", 1, activations);
+    const auto avx512 = cpu_backend("avx512", 1, activations);
+    for (const DType dtype : test::weight_dtypes()) {
+      SCOPED_TRACE(testing::Message() << name(dtype) << " " << activations);
+      const auto w = test::random_weight(dtype, 1, 21, 1280, 1);
+      for (const int64_t n_rows : {1, 2, 9}) {
+        const Matrix x = test::random_matrix(n_rows, 1280, 2);
+        EXPECT_TRUE(is_same(product(*avx2, x, w), product(*avx512, x, w)));
+      }
+    }
+  }
+}
+
+// What kernels.hpp says about rounding, in plain words: steps of 1 / 127 of the largest of 256.
+Matrix rounded(Matrix x) {
+  for (int64_t r = 0; r < x.rows; ++r) {
+    for (int64_t first = 0; first < x.cols; first += 256) {
+      float* stretch = x.row(r) + first;
+      const int64_t n = std::min<int64_t>(256, x.cols - first);
+      float largest = 0.0f;
+      for (int64_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(stretch[i]));
+      for (int64_t i = 0; i < n; ++i) {
+        const float level = std::nearbyint(stretch[i] * (127.0f / largest));
+        stretch[i] = level * (largest / 127.0f);
+      }
+    }
+  }
+  return x;
+}
+
+// Rounding is all that products in 8 bits lose.
+TEST(CpuBackendTest, RoundedActivationsAreMultipliedExactly) {
+  for (const cpu::Kernels* kernels : kernels_here()) {
+    if (kernels->round_to_int8 == nullptr) continue;
+    const auto backend = cpu_backend(kernels->name, 1);
+    int n_types = 0;
+    for (const DType dtype : test::weight_dtypes()) {
+      if (cpu::int8_kernels(*kernels, dtype) == nullptr) continue;
+      ++n_types;
+      const int64_t block = info(dtype).block_elements;
+      for (const test::Scales scales : {test::Scales::kOrdinary, test::Scales::kExtreme}) {
+        for (const int64_t n_cols : {block, 3 * block, int64_t{512}, int64_t{2048} + block}) {
+          SCOPED_TRACE(testing::Message() << kernels->name << " " << name(dtype) << " " << n_cols
+                                          << " scales " << static_cast<int>(scales));
+          const auto w = test::random_weight(dtype, 1, 67, n_cols, 1, scales);
+          for (const int64_t n_rows : {1, 2, 3, 6, 7, 100}) {
+            const Matrix x = test::random_matrix(n_rows, n_cols, 2);
+            EXPECT_TRUE(is_near(product(*backend, x, w),
+                                test::expected_matmul(rounded(x), w.decoded(0)),
+                                test::kSumTolerance))
+                << n_rows;
+          }
+        }
+      }
+    }
+    EXPECT_EQ(n_types, 13);
+  }
+}
+
+// Every level of every row at its largest, of either sign: nothing overflows on the way.
+TEST(CpuBackendTest, TheLargestSumsFit) {
+  for (const cpu::Kernels* kernels : kernels_here()) {
+    if (kernels->round_to_int8 == nullptr) continue;
+    const auto backend = cpu_backend(kernels->name, 1);
+    for (const DType dtype : test::weight_dtypes()) {
+      if (cpu::int8_kernels(*kernels, dtype) == nullptr) continue;
+      for (const int fill : {0x00, 0x7f, 0x80, 0xff}) {
+        SCOPED_TRACE(testing::Message() << kernels->name << " " << name(dtype) << " " << fill);
+        auto w = test::random_weight(dtype, 1, 33, 1024, 1);
+        std::vector<std::byte> bytes(static_cast<size_t>(33 * w.source.row_stride_bytes),
+                                     static_cast<std::byte>(fill));
+        // The scales as they were: they are where all-ones would be no number.
+        const int64_t block = info(dtype).block_bytes;
+        const auto keep = [&](int64_t first, int64_t n) {
+          for (size_t i = 0; i < bytes.size(); i += static_cast<size_t>(block))
+            std::copy_n(w.source.data + i + first, n, bytes.data() + i + first);
+        };
+        switch (dtype) {
+          case DType::kQ2_K: keep(80, 4); break;
+          case DType::kQ3_K: keep(108, 2); break;
+          case DType::kQ6_K: keep(208, 2); break;
+          case DType::kMXFP4: keep(0, 1); break;
+          default: keep(0, 4); break;
+        }
+        const auto largest = test::weight_of(dtype, 1, 33, 1024, std::move(bytes));
+        for (const float sign : {1.0f, -1.0f}) {
+          const Matrix x = test::matrix_of(5, 1024, sign);
+          const auto expected = test::expected_matmul(x, largest.decoded(0));
+          EXPECT_TRUE(is_near(product(*backend, x, largest), expected, test::kOffsetTolerance));
+          EXPECT_TRUE(is_near(product(*backend, one_row(x, 0), largest),
+                              test::expected_matmul(one_row(x, 0), largest.decoded(0)),
+                              test::kOffsetTolerance));
+        }
+      }
     }
   }
 }
@@ -152,7 +243,7 @@ TEST(CpuBackendTest, NothingBeyondTheEndOfARowCounts) {
 
 TEST(CpuBackendTest, RefusedScratchIsAFailureThatSticksUntilItIsReported) {
   const auto memory = Memory::create(nullptr, 100'000);
-  const auto backend = must(make_cpu_backend(memory, must(thread_pool(1)), "auto"));
+  const auto backend = must(make_cpu_backend(memory, must(thread_pool(1)), "auto", "int8"));
   const auto w = test::random_weight(DType::kQ8_0, 1, 8, 32, 1);
   const Weight weight = must(backend->upload(w.source));
   std::vector<float> x(32, 1.0f), out(8, -1.0f);

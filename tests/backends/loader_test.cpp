@@ -6,9 +6,9 @@
 namespace hadal {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Backend>> make(std::string_view name, std::string_view isa,
+absl::StatusOr<std::unique_ptr<Backend>> make(const std::string& name, const std::string& isa,
                                               uint64_t budget_bytes = 0) {
-  return make_backend(name, isa, Memory::create(nullptr, budget_bytes), caller_only());
+  return make_backend({name, isa}, Memory::create(nullptr, budget_bytes), caller_only());
 }
 
 TEST(LoaderTest, GivesTheBackendOfTheName) {

@@ -22,7 +22,9 @@ class MatmulTest : public test::BackendTest {
   Matrix matmul(const Matrix& x, const test::TestWeight& w) { return matmul(backend(), x, w); }
 
   void expect_right(const Matrix& x, const test::TestWeight& w) {
-    EXPECT_TRUE(is_near(matmul(x, w), test::expected_matmul(x, w.decoded(0)), test::kSumTolerance));
+    EXPECT_TRUE(
+        is_near(matmul(x, w), test::expected_matmul(x, w.decoded(0)),
+                tolerance(test::kSumTolerance, test::kRoundedSumTolerance, w.source.dtype)));
   }
 };
 INSTANTIATE_TEST_SUITE_P(Backends, MatmulTest, test::every_backend(), test::backend_name);

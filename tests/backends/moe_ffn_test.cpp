@@ -95,7 +95,12 @@ Matrix formula(const Matrix& x, const Experts& experts, const Routing& routing) 
   return out;
 }
 
-class MoeFfnTest : public test::BackendTest {};
+class MoeFfnTest : public test::BackendTest {
+ protected:
+  test::Tolerance rounding(DType type) const {
+    return tolerance(test::kExpertsTolerance, test::kRoundedExpertsTolerance, type);
+  }
+};
 INSTANTIATE_TEST_SUITE_P(Backends, MoeFfnTest, test::every_backend(), test::backend_name);
 
 // Three experts of one inner value on one hidden value: gate x, up x, down by ten times their
@@ -120,7 +125,7 @@ TEST_P(MoeFfnTest, EveryTypeIsRightToItsRounding) {
         const Matrix x = test::random_matrix(n_rows, 256, 4);
         const Routing routing = Routing::random(n_rows, 3, 2);
         EXPECT_TRUE(is_near(moe_ffn(backend(), x, experts, routing), formula(x, experts, routing),
-                            test::kExpertsTolerance));
+                            rounding(dtype)));
       }
     }
   }
@@ -134,7 +139,7 @@ TEST_P(MoeFfnTest, ProjectionsMayDifferInType) {
   const Matrix x = test::random_matrix(5, 256, 4);
   const Routing routing = Routing::random(5, 4, 3);
   EXPECT_TRUE(is_near(moe_ffn(backend(), x, experts, routing), formula(x, experts, routing),
-                      test::kExpertsTolerance));
+                      rounding(DType::kQ4_K)));
 }
 
 TEST_P(MoeFfnTest, OddShapesAreRight) {
@@ -152,7 +157,7 @@ TEST_P(MoeFfnTest, OddShapesAreRight) {
     const Matrix x = test::random_matrix(9, hidden, 4);
     const Routing routing = Routing::random(9, 5, 2);
     EXPECT_TRUE(is_near(moe_ffn(backend(), x, experts, routing), formula(x, experts, routing),
-                        test::kExpertsTolerance));
+                        rounding(DType::kQ8_0)));
   }
 }
 

@@ -37,7 +37,9 @@ class PerHeadMatmulTest : public test::BackendTest {
     return all;
   }
   void expect_right(const Matrix& x, const test::TestWeight& w) {
-    EXPECT_TRUE(is_near(per_head_matmul(x, w), formula(x, w), test::kSumTolerance));
+    EXPECT_TRUE(
+        is_near(per_head_matmul(x, w), formula(x, w),
+                tolerance(test::kSumTolerance, test::kRoundedSumTolerance, w.source.dtype)));
   }
 
   // The halves of a joint kv_b_proj: per head n_nope rows for the keys, then n_v for the values.

@@ -39,7 +39,7 @@ class GoldenTest : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
     ModelOptions options;
-    options.backend = GetParam().backend;
+    options.backend = {.name = GetParam().backend, .isa = "auto", .activations = "f32"};
     model_ = load(HADAL_TEST_DATA "/golden/toys/" + GetParam().toy.file, options, 1);
     golden_ = read_golden("toys/" + GetParam().toy.golden);
     ASSERT_NE(model_, nullptr);

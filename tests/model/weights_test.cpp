@@ -68,7 +68,7 @@ class WeightsTest : public testing::Test {
   }
 
   std::shared_ptr<Memory> memory_ = Memory::create(nullptr, 0);
-  std::unique_ptr<Backend> backend_ = *make_backend("reference", "auto", memory_, caller_only());
+  std::unique_ptr<Backend> backend_ = *make_backend({"reference"}, memory_, caller_only());
 };
 
 // Trap F1: files with kv_b_proj whole, and with its halves apart, are the same model.

@@ -6,6 +6,6 @@
 
 namespace hadal::cpu {
 
-const Kernels kScalarKernels = HADAL_KERNELS("scalar");
+const Kernels kScalarKernels = HADAL_KERNELS("scalar", {}, nullptr);
 
 }  // namespace hadal::cpu

@@ -1,0 +1,25 @@
+#include "backends/cpu/input_rows.hpp"
+
+#include "backends/cpu/weight_rows.hpp"
+
+namespace hadal::cpu {
+
+const Int8Kernels* int8_kernels(const Kernels& kernels, DType dtype) {
+  const std::optional<Format> format = fast_format(dtype);
+  if (!format) return nullptr;
+  const Int8Kernels& found = kernels.int8_formats[*format];
+  return found.multiply_row == nullptr ? nullptr : &found;
+}
+
+void round_rows(Workers& workers, const float* const* rows, int64_t n, int64_t n_cols,
+                Int8Stretch* to, const Int8Stretch** pointers) {
+  const int64_t n_stretches = stretches(n_cols);
+  workers.for_each_range(n, workers.grain(n, n_cols, 1), [&](int, int64_t first, int64_t n_some) {
+    for (int64_t r = first; r < first + n_some; ++r) {
+      pointers[r] = to + r * n_stretches;
+      workers.kernels().round_to_int8(rows[r], n_cols, to + r * n_stretches);
+    }
+  });
+}
+
+}  // namespace hadal::cpu

@@ -1,0 +1,349 @@
+// Products in 8 bits, in terms of int8_vec.hpp and int8_formats.hpp: kernels.hpp says what they
+// are. Two ways to the same bits: one row of x is multiplied while the weight is decoded; for many
+// the weight is decoded into a panel in the L1 cache first.
+#pragma once
+
+#include "backends/cpu/isa/int8_formats.hpp"
+#include "backends/cpu/kernels.hpp"
+
+namespace {
+
+using hadal::cpu::Int8Kernels;
+using hadal::cpu::Int8PanelProduct;
+using hadal::cpu::Int8RowProduct;
+using hadal::cpu::Int8Stretch;
+using hadal::cpu::kInt8PanelBytes;
+using hadal::cpu::kInt8Rows;
+using hadal::cpu::kStretch;
+
+constexpr int kInt8Vecs = kInt8Rows / kVecRows;
+constexpr int kInt8TileW = 2;  // vectors of rows
+
+HADAL_INLINE Ints broadcast_word(const void* p) {
+  int32_t word;
+  __builtin_memcpy(&word, p, sizeof word);
+  return broadcast_int(word);
+}
+
+// Where the sum of a sub-block begins: at minus the offset of its levels, times their x.
+template <class Shape>
+HADAL_INLINE Ints first_sum(const Int8Stretch& x, int s) {
+  if constexpr (Shape::kOffsetShift < 0) {
+    return broadcast_int(0);
+  } else {
+    static_assert(Shape::kSub == 32);
+    return shift_ints_left(broadcast_word(&x.minus_sums_of_32[s]), Shape::kOffsetShift);
+  }
+}
+template <class Shape>
+HADAL_INLINE Ints pair_of_sums(const Int8Stretch& x, int i) {
+  return broadcast_word(Shape::kMins == Mins::kIntOf16 ? x.sums_of_16 + 2 * i
+                                                       : x.sums_of_32 + 2 * i);
+}
+HADAL_INLINE RowFloats minus_sum(const Int8Stretch& x, int s) {
+  return to_floats(broadcast_word(&x.minus_sums_of_32[s]));
+}
+
+// The columns of one stretch of kVecRows rows, `offset` bytes from their beginnings.
+template <class Format, class Sink>
+HADAL_INLINE void decode_stretch(const Rows& rows, int64_t offset, int n_cols, Sink& sink) {
+  using Block = typename Format::Block;
+  if constexpr (Block::kElements == kStretch) {
+    Format::decode(rows, offset, 0, sink);
+  } else {
+    for (int s = 0; s < n_cols / Block::kElements; ++s, offset += Block::kSize)
+      Format::decode(rows, offset, s, sink);
+  }
+}
+
+// Rows past the last are the last once more; their results are not looked at.
+HADAL_INLINE Rows rows_from(const uint8_t* w, int64_t stride, int64_t first, int64_t n) {
+  Rows rows;
+  for (int64_t r = 0; r < kVecRows; ++r)
+    rows.row[r] = w + (first + r < n ? first + r : n - 1) * stride;
+  return rows;
+}
+
+// ---- One row of x -------------------------------------------------------------------------------
+
+template <class Format>
+struct RowSink {
+  HADAL_INLINE explicit RowSink(const Int8Stretch& stretch) : x(stretch) {}
+
+  const Int8Stretch& x;
+  RowFloats block = broadcast_row(0.0f);
+  Ints min_sum = broadcast_int(0);
+  // Two sums, where a sub-block is long enough for one to be waited for.
+  Dot<Format::kMost, Format::kIsSigned> dot[2];
+  const int8_t* levels = nullptr;
+
+  HADAL_INLINE void begin(int s) {
+    levels = x.levels + s * Format::kSub;
+    dot[0].begin(first_sum<Format>(x, s));
+    dot[1].begin(broadcast_int(0));
+  }
+  HADAL_INLINE void add(int i, Ints w) {
+    dot[i / 4 % 2].add(i, prepare_levels<Format::kIsSigned>(w), broadcast_word(levels + 4 * i));
+  }
+  HADAL_INLINE void end(int, RowFloats scale) {
+    block = fma_rows(to_floats(add_ints(dot[0].sum, dot[1].sum)), scale, block);
+  }
+  HADAL_INLINE void float_min(int s, RowFloats min) {
+    block = fma_rows(minus_sum(x, s), min, block);
+  }
+  HADAL_INLINE void int_mins(int i, Ints pair) {
+    min_sum = add_products_of_halves(min_sum, pair, pair_of_sums<Format>(x, i));
+  }
+  HADAL_INLINE void min_scale(RowFloats scale) {
+    block = fma_rows(to_floats(min_sum), scale, block);
+  }
+};
+
+template <class Format>
+void int8_multiply_row(const Int8RowProduct& p) {
+  using Block = typename Format::Block;
+  constexpr int64_t kStretchBytes = kStretch / Block::kElements * Block::kSize;
+  for (int64_t first = 0; first < p.n_w; first += kVecRows) {
+    const Rows rows = rows_from(p.w, p.w_stride_bytes, first, p.n_w);
+    // The next rows, while these are worked on: they are too many streams to be foreseen.
+    const uint8_t* ahead = p.w + (first + kVecRows) * p.w_stride_bytes;
+    RowFloats out = broadcast_row(0.0f);
+    int64_t offset = 0;
+    for (int64_t k = 0; k < p.k; k += kStretch, offset += kStretchBytes) {
+      for (int64_t line = 0; line < kVecRows * kStretchBytes; line += 64)
+        __builtin_prefetch(ahead + line, 0, 2);
+      ahead += kVecRows * kStretchBytes;
+      const int n_cols = static_cast<int>(p.k - k < kStretch ? p.k - k : kStretch);
+      const Int8Stretch& x = p.x[k / kStretch];
+      RowSink<Format> sink(x);
+      decode_stretch<Format>(rows, offset, n_cols, sink);
+      out = fma_rows(sink.block, broadcast_row(x.scale), out);
+    }
+    float results[kVecRows];
+    store_row_floats(results, out);
+    for (int64_t r = 0; r < kVecRows && first + r < p.n_w; ++r) p.out[first + r] = results[r];
+  }
+}
+
+// ---- Many ---------------------------------------------------------------------------------------
+
+// kInt8Rows rows of a stretch. Two vectors of rows are neighbours, for a tile to read.
+struct alignas(64) Int8Panel {
+  uint8_t levels[kStretch * kInt8Rows];
+  float scales[16][kInt8Rows];
+  union {
+    float min[8][kInt8Rows];
+    int32_t min_pair[8][kInt8Rows];
+  };
+  float min_scale[kInt8Rows];
+
+  HADAL_INLINE uint8_t* word(int vec, int i) {
+    return levels +
+           ((vec / kInt8TileW * (kStretch / 4) + i) * kInt8TileW + vec % kInt8TileW) * kVecRows * 4;
+  }
+};
+static_assert(sizeof(Int8Panel) == kInt8PanelBytes);
+
+template <class Format>
+struct PanelSink {
+  Int8Panel& panel;
+  int vec;
+  int word = 0;
+
+  HADAL_INLINE void begin(int s) { word = s * (Format::kSub / 4); }
+  HADAL_INLINE void add(int i, Ints w) {
+    store_ints(panel.word(vec, word + i), prepare_levels<Format::kIsSigned>(w));
+  }
+  HADAL_INLINE void end(int s, RowFloats scale) {
+    store_row_floats(panel.scales[s] + vec * kVecRows, scale);
+  }
+  HADAL_INLINE void float_min(int s, RowFloats min) {
+    store_row_floats(panel.min[s] + vec * kVecRows, min);
+  }
+  HADAL_INLINE void int_mins(int i, Ints pair) {
+    store_ints(panel.min_pair[i] + vec * kVecRows, pair);
+  }
+  HADAL_INLINE void min_scale(RowFloats scale) {
+    store_row_floats(panel.min_scale + vec * kVecRows, scale);
+  }
+};
+
+// Stretch `s` of n_x rows of x times kInt8TileW vectors of rows of the panel.
+template <class Shape, int n_x>
+HADAL_INLINE void int8_tile(Int8Panel& panel, int vec, int n_subs, const Int8Stretch* const* x,
+                            int64_t s, float* sums) {
+  RowFloats block[kInt8TileW][unsigned{n_x}];
+  HADAL_UNROLL
+  for (int v = 0; v < kInt8TileW; ++v) {
+    HADAL_UNROLL
+    for (int j = 0; j < n_x; ++j) block[v][j] = broadcast_row(0.0f);
+  }
+  const uint8_t* words = panel.word(vec, 0);
+  constexpr int kWordBytes = kVecRows * 4;
+  for (int sub = 0; sub < n_subs; ++sub) {
+    Dot<Shape::kMost, Shape::kIsSigned> dot[kInt8TileW][unsigned{n_x}];
+    HADAL_UNROLL
+    for (int j = 0; j < n_x; ++j) {
+      const Ints first = first_sum<Shape>(x[j][s], sub);
+      HADAL_UNROLL
+      for (int v = 0; v < kInt8TileW; ++v) dot[v][j].begin(first);
+    }
+    for (int i = 0; i < Shape::kSub / 4; i += 4) {
+      HADAL_UNROLL
+      for (int step = 0; step < 4; ++step) {
+        Ints w[kInt8TileW];
+        HADAL_UNROLL
+        for (int v = 0; v < kInt8TileW; ++v) w[v] = load_ints(words + v * kWordBytes);
+        words += kInt8TileW * kWordBytes;
+        HADAL_UNROLL
+        for (int j = 0; j < n_x; ++j) {
+          const Ints levels = broadcast_word(x[j][s].levels + sub * Shape::kSub + 4 * (i + step));
+          HADAL_UNROLL
+          for (int v = 0; v < kInt8TileW; ++v) dot[v][j].add(step, w[v], levels);
+        }
+      }
+    }
+    HADAL_UNROLL
+    for (int v = 0; v < kInt8TileW; ++v) {
+      const RowFloats scale = load_row_floats(panel.scales[sub] + (vec + v) * kVecRows);
+      HADAL_UNROLL
+      for (int j = 0; j < n_x; ++j)
+        block[v][j] = fma_rows(to_floats(dot[v][j].sum), scale, block[v][j]);
+    }
+    if constexpr (Shape::kMins == Mins::kFloat) {
+      HADAL_UNROLL
+      for (int v = 0; v < kInt8TileW; ++v) {
+        const RowFloats min = load_row_floats(panel.min[sub] + (vec + v) * kVecRows);
+        HADAL_UNROLL
+        for (int j = 0; j < n_x; ++j)
+          block[v][j] = fma_rows(minus_sum(x[j][s], sub), min, block[v][j]);
+      }
+    }
+  }
+  if constexpr (Shape::kMins == Mins::kIntOf16 || Shape::kMins == Mins::kIntOf32) {
+    HADAL_UNROLL
+    for (int v = 0; v < kInt8TileW; ++v) {
+      Ints min_sum[unsigned{n_x}];
+      HADAL_UNROLL
+      for (int j = 0; j < n_x; ++j) min_sum[j] = broadcast_int(0);
+      for (int i = 0; i < (Shape::kMins == Mins::kIntOf16 ? 8 : 4); ++i) {
+        const Ints pair = load_ints(panel.min_pair[i] + (vec + v) * kVecRows);
+        HADAL_UNROLL
+        for (int j = 0; j < n_x; ++j)
+          min_sum[j] = add_products_of_halves(min_sum[j], pair, pair_of_sums<Shape>(x[j][s], i));
+      }
+      const RowFloats scale = load_row_floats(panel.min_scale + (vec + v) * kVecRows);
+      HADAL_UNROLL
+      for (int j = 0; j < n_x; ++j)
+        block[v][j] = fma_rows(to_floats(min_sum[j]), scale, block[v][j]);
+    }
+  }
+  HADAL_UNROLL
+  for (int j = 0; j < n_x; ++j) {
+    const RowFloats scale = broadcast_row(x[j][s].scale);
+    HADAL_UNROLL
+    for (int v = 0; v < kInt8TileW; ++v) {
+      float* sum = sums + j * kInt8Rows + (vec + v) * kVecRows;
+      store_row_floats(sum, fma_rows(block[v][j], scale, load_row_floats(sum)));
+    }
+  }
+}
+
+// As many tiles of n_x rows of x as there are, from row j on; returns the row after them.
+template <class Shape, int n_x>
+HADAL_INLINE int64_t int8_tiles_of(Int8Panel& panel, int vec, int n_subs, const Int8PanelProduct& p,
+                                   int64_t s, int64_t j) {
+  for (; j + n_x <= p.n_x; j += n_x)
+    int8_tile<Shape, n_x>(panel, vec, n_subs, p.x + j, s, p.sums + j * kInt8Rows);
+  return j;
+}
+
+// Not inlined: shapes are fewer than formats.
+template <class Shape>
+[[gnu::noinline]] void int8_tiles(Int8Panel& panel, int n_cols, const Int8PanelProduct& p,
+                                  int64_t s) {
+  const int n_subs = n_cols / Shape::kSub;
+  for (int vec = 0; vec < kInt8Vecs; vec += kInt8TileW) {
+    int64_t j = int8_tiles_of<Shape, kInt8TileX>(panel, vec, n_subs, p, s, 0);
+    if constexpr (kInt8TileX > 3) j = int8_tiles_of<Shape, 3>(panel, vec, n_subs, p, s, j);
+    int8_tiles_of<Shape, 1>(panel, vec, n_subs, p, s, j);
+  }
+}
+
+template <class Format>
+void int8_multiply_panel(const Int8PanelProduct& p) {
+  using Block = typename Format::Block;
+  using Shape = Int8Shape<Format::kSub, Format::kMins, Format::kIsSigned,
+                          kSignedOffsetShift >= 0 ? 1 : Format::kMost,
+                          Format::kIsSigned ? -1 : Format::kOffsetShift>;
+  constexpr int64_t kStretchBytes = kStretch / Block::kElements * Block::kSize;
+  auto& panel = *static_cast<Int8Panel*>(p.panel);
+  for (int64_t i = 0; i < p.n_x * kInt8Rows; i += kVecRows)
+    store_row_floats(p.sums + i, broadcast_row(0.0f));
+  int64_t offset = 0;
+  for (int64_t k = 0; k < p.k; k += kStretch, offset += kStretchBytes) {
+    const int n_cols = static_cast<int>(p.k - k < kStretch ? p.k - k : kStretch);
+    for (int vec = 0; vec < kInt8Vecs; ++vec) {
+      const Rows rows = rows_from(p.w, p.w_stride_bytes, vec * kVecRows, p.n_w);
+      PanelSink<Format> sink{panel, vec};
+      decode_stretch<Format>(rows, offset, n_cols, sink);
+    }
+    int8_tiles<Shape>(panel, n_cols, p, k / kStretch);
+  }
+}
+
+// ---- Rounding -----------------------------------------------------------------------------------
+
+void round_to_int8(const float* x, int64_t n, Int8Stretch* to) {
+  for (; n > 0; n -= kStretch, x += kStretch, ++to) {
+    float part[kStretch];
+    const float* from = x;
+    if (n < kStretch) {
+      for (int64_t i = 0; i < kStretch; ++i) part[i] = i < n ? x[i] : 0.0f;
+      from = part;
+    }
+    int32_t bits = 0;
+    for (int i = 0; i < kStretch; i += 16) bits = largest_bits_of_16(from + i, bits);
+    float largest;
+    __builtin_memcpy(&largest, &bits, sizeof largest);
+    constexpr float kSmall = 1e-30f;  // below, 1 / scale is not a number; nothing is lost
+    const bool is_finite = bits < 0x7f800000;
+    const float factor = is_finite && largest >= kSmall ? 127.0f / largest : 0.0f;
+    // What came from a NaN or an infinity is a NaN.
+    to->scale = is_finite ? (largest >= kSmall ? largest / 127.0f : 0.0f) : __builtin_nanf("");
+    for (int i = 0; i < kStretch; i += 16) {
+      if (is_finite) {
+        round_16(from + i, factor, to->levels + i);
+      } else {
+        __builtin_memset(to->levels + i, 0, 16);
+      }
+    }
+    for (int s = 0; s < 16; ++s) {
+      int sum = 0;
+      for (int i = 0; i < 16; ++i) sum += to->levels[16 * s + i];
+      to->sums_of_16[s] = static_cast<int16_t>(sum);
+    }
+    for (int s = 0; s < 8; ++s) {
+      const int sum = to->sums_of_16[2 * s] + to->sums_of_16[2 * s + 1];
+      to->sums_of_32[s] = static_cast<int16_t>(sum);
+      to->minus_sums_of_32[s] = -sum;
+    }
+  }
+}
+
+template <class Format>
+constexpr Int8Kernels int8_kernels_of() {
+  return {int8_multiply_row<Format>, int8_multiply_panel<Format>};
+}
+
+}  // namespace
+
+// In the order of enum Format.
+#define HADAL_INT8_KERNELS                                                                      \
+  {                                                                                             \
+    {}, {}, {}, int8_kernels_of<Int8Q4_0>(), int8_kernels_of<Int8Q4_1>(),                       \
+        int8_kernels_of<Int8Q5_0>(), int8_kernels_of<Int8Q5_1>(), int8_kernels_of<Int8Q8_0>(),  \
+        int8_kernels_of<Int8Iq4Nl>(), int8_kernels_of<Int8Mxfp4>(), int8_kernels_of<Int8Q2K>(), \
+        int8_kernels_of<Int8Q3K>(), int8_kernels_of<Int8Q4K>(), int8_kernels_of<Int8Q5K>(),     \
+        int8_kernels_of<Int8Q6K>(), int8_kernels_of<Int8Iq4Xs>()                                \
+  }
