@@ -112,8 +112,9 @@ struct Int8RowProduct {
   int64_t w_stride_bytes;
   int64_t n_w;
   const Int8Stretch* x;
-  int64_t k;   // a multiple of the block of the format
-  float* out;  // [n_w]
+  int64_t k;            // a multiple of the block of the format
+  float* out;           // [n_w]
+  const uint8_t* next;  // what will be read after these rows, to be fetched ahead
 };
 
 // The same times n_x rows of x. What the rows are decoded into is the caller's, to be reused.

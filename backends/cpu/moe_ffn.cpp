@@ -125,8 +125,8 @@ void moe_ffn(Workers& workers, const MoeFfnArgs& args, std::byte* scratch) {
     float* to = inner + choices.first(e) * inner_size + first;
     float* ups = desk_of(worker);
     const Desk desk = workers.desk(worker);
-    multiply_rows(kernels, desk, gate, e, first, n, rows, to, inner_size);
-    multiply_rows(kernels, desk, up, e, first, n, rows, ups, n);
+    multiply_rows(kernels, desk, gate, e, first, n, rows, to, inner_size, up.row(e, first));
+    multiply_rows(kernels, desk, up, e, first, n, rows, ups, n, gate.row(e, first + n));
     for (int64_t j = 0; j < choices.count(e); ++j)
       kernels.swiglu(to + j * inner_size, ups + j * n, n, to + j * inner_size);
   });
@@ -145,10 +145,14 @@ void moe_ffn(Workers& workers, const MoeFfnArgs& args, std::byte* scratch) {
   const int64_t width = down_width(workers, hidden_size);
   workers.for_each_range(hidden_size, width, [&](int worker, int64_t first, int64_t n) {
     float* results = desk_of(worker);  // [choices][n]
-    for (const int64_t e : choices.experts) {
+    for (size_t i = 0; i < choices.experts.size(); ++i) {
+      const int64_t e = choices.experts[i];
+      const std::byte* next = i + 1 < choices.experts.size()
+                                  ? down.row(choices.experts[i + 1], first)
+                                  : down.row(choices.experts[0], first + n);
       multiply_rows(kernels, workers.desk(worker), down, e, first, n,
                     inner_input.some(choices.first(e), choices.count(e)),
-                    results + choices.first(e) * n, n);
+                    results + choices.first(e) * n, n, next);
     }
     for (int64_t r = 0; r < args.out.rows; ++r) {
       float* out = args.out.row(r) + first;

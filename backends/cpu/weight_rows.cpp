@@ -58,10 +58,10 @@ void multiply_panel_rows(const Kernels& kernels, const Desk& desk, const Weight&
 
 void multiply_int8_rows(const Int8Kernels& kernels, const Desk& desk, const Weight& w,
                         int64_t slice, int64_t first, int64_t n, const InputRows& x, float* out,
-                        int64_t out_stride) {
+                        int64_t out_stride, const std::byte* next) {
   if (x.n == 1) {
-    kernels.multiply_row(
-        {bytes(w.row(slice, first)), w.row_stride_bytes, n, x.rounded[0], w.cols, out});
+    kernels.multiply_row({bytes(w.row(slice, first)), w.row_stride_bytes, n, x.rounded[0], w.cols,
+                          out, bytes(next != nullptr ? next : w.row(slice, first + n))});
     return;
   }
   static_assert(kInt8PanelBytes <= sizeof(float) * kPanelRows * kPanelCols &&
@@ -91,9 +91,10 @@ void decode(const Kernels& kernels, DType dtype, const std::byte* from, int64_t 
 }
 
 void multiply_rows(const Kernels& kernels, const Desk& desk, const Weight& w, int64_t slice,
-                   int64_t first, int64_t n, const InputRows& x, float* out, int64_t out_stride) {
+                   int64_t first, int64_t n, const InputRows& x, float* out, int64_t out_stride,
+                   const std::byte* next) {
   if (const Int8Kernels* int8 = int8_kernels(kernels, w.dtype); int8 != nullptr && x.rounded) {
-    return multiply_int8_rows(*int8, desk, w, slice, first, n, x, out, out_stride);
+    return multiply_int8_rows(*int8, desk, w, slice, first, n, x, out, out_stride, next);
   }
   const std::optional<Format> format = fast_format(w.dtype);
   if (format && x.n <= kFusedRows && kernels.formats[*format].multiply != nullptr) {

@@ -16,9 +16,11 @@ std::optional<Format> fast_format(DType dtype);
 void decode(const Kernels& kernels, DType dtype, const std::byte* from, int64_t n, float* to);
 
 // out[j][i] = x[j] . (row first + i of the slice), for the rows of x and n rows of the weight,
-// which is not transposed. A row of `out` is out_stride floats from the one before.
+// which is not transposed. A row of `out` is out_stride floats from the one before. `next` is what
+// the thread will read after that, if it is not the rows that follow in memory.
 void multiply_rows(const Kernels& kernels, const Desk& desk, const Weight& w, int64_t slice,
-                   int64_t first, int64_t n, const InputRows& x, float* out, int64_t out_stride);
+                   int64_t first, int64_t n, const InputRows& x, float* out, int64_t out_stride,
+                   const std::byte* next = nullptr);
 
 // The same of a weight whose stored rows are [in, out]: out[j][i] is the sum over d of x[j][d] *
 // (element first + i of row d). `first` begins a block of the format; out[j] points at element i =

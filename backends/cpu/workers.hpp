@@ -28,7 +28,8 @@ class Workers {
   Workers(std::shared_ptr<Executor> executor, Kernels kernels)
       : executor_(std::move(executor)),
         kernels_(kernels),
-        count_(std::max(1, executor_->thread_count())) {}
+        count_(std::max(1, executor_->thread_count())),
+        shares_(std::make_unique<Share[]>(static_cast<size_t>(count_))) {}
 
   // Sees to it that everyone has a desk.
   absl::Status furnish(Memory& memory) {
@@ -47,17 +48,26 @@ class Workers {
             reinterpret_cast<Int8Stretch*>(first + kPanelFloats + kSumFloats)};
   }
 
-  // Calls body(worker, item) for every item; no two calls at once have the same worker. Whoever is
-  // free takes the next item, so no result may depend on who does what.
+  // Calls body(worker, item) for every item; no two calls at once have the same worker. Each has a
+  // stretch of neighbours to go through, so that what it fetches ahead is what it works on next;
+  // whoever is done helps another from the end. No result may depend on who does what.
   template <class Body>
   void for_each(int64_t n_items, Body&& body) {
     if (n_items <= 0) return;
-    std::atomic<int64_t> next{0};
-    executor_->parallel_for(static_cast<size_t>(std::min<int64_t>(count_, n_items)),
-                            [&](size_t worker) {
-                              for (int64_t i; (i = next.fetch_add(1)) < n_items;)
-                                body(static_cast<int>(worker), i);
-                            });
+    HADAL_CHECK(n_items <= UINT32_MAX);
+    const auto n_workers = static_cast<size_t>(std::min<int64_t>(count_, n_items));
+    const auto first_of = [&](size_t worker) {
+      return static_cast<uint64_t>(n_items) * worker / n_workers;
+    };
+    for (size_t w = 0; w < n_workers; ++w)
+      shares_[w].rest.store(first_of(w) << 32 | first_of(w + 1), std::memory_order_relaxed);
+    executor_->parallel_for(n_workers, [&](size_t worker) {
+      for (size_t i = 0; i < n_workers; ++i) {
+        Share& share = shares_[(worker + i) % n_workers];
+        for (int64_t item; (item = i == 0 ? share.take_first() : share.take_last()) >= 0;)
+          body(static_cast<int>(worker), item);
+      }
+    });
   }
 
   // How many neighbours of n make an item, if `cost` is what one of them costs in multiplications:
@@ -80,6 +90,28 @@ class Workers {
   }
 
  private:
+  // The items of a worker that nobody has taken: the first << 32 | the one after the last.
+  struct alignas(64) Share {
+    std::atomic<uint64_t> rest{0};
+
+    int64_t take_first() {
+      uint64_t r = rest.load(std::memory_order_relaxed);
+      while (r >> 32 < (r & UINT32_MAX)) {
+        if (rest.compare_exchange_weak(r, r + (uint64_t{1} << 32), std::memory_order_relaxed))
+          return static_cast<int64_t>(r >> 32);
+      }
+      return -1;
+    }
+    int64_t take_last() {
+      uint64_t r = rest.load(std::memory_order_relaxed);
+      while (r >> 32 < (r & UINT32_MAX)) {
+        if (rest.compare_exchange_weak(r, r - 1, std::memory_order_relaxed))
+          return static_cast<int64_t>((r & UINT32_MAX) - 1);
+      }
+      return -1;
+    }
+  };
+
   static constexpr size_t kPanelFloats = kPanelRows * kPanelCols;
   static constexpr size_t kSumFloats = static_cast<size_t>(kPassRows) * kPanelRows * kLanes;
   static constexpr size_t kRoundedFloats =
@@ -90,6 +122,7 @@ class Workers {
   std::shared_ptr<Executor> executor_;
   Kernels kernels_;
   int count_;
+  std::unique_ptr<Share[]> shares_;
 };
 
 }  // namespace hadal::cpu

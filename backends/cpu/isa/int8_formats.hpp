@@ -49,10 +49,10 @@ HADAL_INLINE void add_nibbles(const Ints* t, Sink& sink, Map&& map) {
 }
 HADAL_INLINE Ints as_it_is(int, Ints x) { return x; }
 
-// The fifth bits of a block: those of word i become bit 4 of its bytes.
-HADAL_INLINE Ints fifth_bits(Ints high, int i) {
-  const Ints four = and_ints(shift_ints_right(high, 4 * i), 15);
-  return shift_ints_left(and_ints(mul_ints(four, 0x00204081u), 0x01010101u), 4);
+// Word i of the levels of a block, with bits 4 * i to 4 * i + 3 of `high` as bit 4 of its bytes.
+HADAL_INLINE Ints with_fifth_bits(Ints levels, Ints high, int i) {
+  const Ints byte = shuffle_words(high, static_cast<uint32_t>(i / 2) * 0x01010101u);
+  return add_where_bits(levels, byte, i % 2 == 0 ? 0x08040201u : 0x80402010u, 0x10);
 }
 
 struct Int8Q4_0 : Int8Shape<32, Mins::kNone, false, 15, 3> {
@@ -90,7 +90,7 @@ struct Int8Q5_0 : Int8Shape<32, Mins::kNone, false, 31, 4> {
     const Ints high = load_word(rows, b + 2);
     sink.begin(s);
     add_nibbles(t, sink,
-                [high](int i, Ints x) HADAL_LAMBDA { return or_ints(x, fifth_bits(high, i)); });
+                [high](int i, Ints x) HADAL_LAMBDA { return with_fifth_bits(x, high, i); });
     sink.end(s, load_f16(rows, b));
   }
 };
@@ -104,7 +104,7 @@ struct Int8Q5_1 : Int8Shape<32, Mins::kFloat, false, 31> {
     const Ints scales = load_word(rows, b), high = load_word(rows, b + 4);
     sink.begin(s);
     add_nibbles(t, sink,
-                [high](int i, Ints x) HADAL_LAMBDA { return or_ints(x, fifth_bits(high, i)); });
+                [high](int i, Ints x) HADAL_LAMBDA { return with_fifth_bits(x, high, i); });
     sink.end(s, low_f16(scales));
     sink.float_min(s, mul_rows(high_f16(scales), broadcast_row(-1.0f)));
   }

@@ -106,7 +106,8 @@ void int8_multiply_row(const Int8RowProduct& p) {
   for (int64_t first = 0; first < p.n_w; first += kVecRows) {
     const Rows rows = rows_from(p.w, p.w_stride_bytes, first, p.n_w);
     // The next rows, while these are worked on: they are too many streams to be foreseen.
-    const uint8_t* ahead = p.w + (first + kVecRows) * p.w_stride_bytes;
+    const int64_t after = first + kVecRows;
+    const uint8_t* ahead = after < p.n_w ? p.w + after * p.w_stride_bytes : p.next;
     RowFloats out = broadcast_row(0.0f);
     int64_t offset = 0;
     for (int64_t k = 0; k < p.k; k += kStretch, offset += kStretchBytes) {

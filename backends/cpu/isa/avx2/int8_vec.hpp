@@ -55,6 +55,12 @@ HADAL_INLINE Ints sign_extend_high_bytes(Ints x) { return _mm256_srai_epi16(x, 8
 HADAL_INLINE Ints where_below(Ints x, int limit, Ints then, Ints otherwise) {
   return _mm256_blendv_epi8(otherwise, then, _mm256_cmpgt_epi32(_mm256_set1_epi32(limit), x));
 }
+// Adds `value` to the bytes of x where the byte of `test` has a bit in common with that of `bits`.
+HADAL_INLINE Ints add_where_bits(Ints x, Ints test, uint32_t bits, int value) {
+  const __m256i mask = _mm256_set1_epi32(static_cast<int>(bits));
+  const __m256i is_set = _mm256_cmpeq_epi8(_mm256_and_si256(test, mask), mask);
+  return _mm256_add_epi8(x, _mm256_and_si256(is_set, _mm256_set1_epi8(static_cast<char>(value))));
+}
 HADAL_INLINE Ints look_up_bytes(const int8_t* table, Ints index) {
   const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(t), index);

@@ -57,6 +57,10 @@ HADAL_INLINE Ints where_below(Ints x, int limit, Ints then, Ints otherwise) {
   return _mm512_mask_blend_epi32(_mm512_cmplt_epi32_mask(x, _mm512_set1_epi32(limit)), otherwise,
                                  then);
 }
+HADAL_INLINE Ints add_where_bits(Ints x, Ints test, uint32_t bits, int value) {
+  const __mmask64 is_set = _mm512_test_epi8_mask(test, _mm512_set1_epi32(static_cast<int>(bits)));
+  return _mm512_mask_add_epi8(x, is_set, x, _mm512_set1_epi8(static_cast<char>(value)));
+}
 HADAL_INLINE Ints look_up_bytes(const int8_t* table, Ints index) {
   const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(t), index);
