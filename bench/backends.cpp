@@ -37,7 +37,8 @@ void on_every_backend(const std::string& name, const std::vector<int64_t>& args,
   }
 }
 
-bool is_right(benchmark::State& state, const test::Matrix& actual, const test::Matrix& expected) {
+bool is_right(benchmark::State& state, const test::Matrix& actual, const test::Matrix& expected,
+              DType type) {
   double squares = 0.0, largest = 0.0;
   for (size_t i = 0; i < expected.values.size(); ++i) {
     const double e = static_cast<double>(expected.values[i]);
@@ -46,7 +47,8 @@ bool is_right(benchmark::State& state, const test::Matrix& actual, const test::M
     squares += e * e;
   }
   const double size = std::sqrt(squares / static_cast<double>(expected.values.size()));
-  if (largest <= 1e-4 * size) return true;
+  const double allowed = info(type).block_elements > 1 ? 0.1 : 1e-4;
+  if (largest <= allowed * size) return true;
   const std::string reason = "wrong by " + std::to_string(largest / size) + " of the result";
   state.SkipWithError(reason.c_str());
   return false;

@@ -25,7 +25,9 @@ void on_every_backend(const std::string& name, const std::vector<int64_t>& args,
 Backend& reference();
 
 // Compares with the reference: fast and wrong is no result. False, with the reason in `state`.
-bool is_right(benchmark::State& state, const test::Matrix& actual, const test::Matrix& expected);
+// `type` is that of the weights: those in blocks may meet activations that are rounded to 8 bits.
+bool is_right(benchmark::State& state, const test::Matrix& actual, const test::Matrix& expected,
+              DType type);
 
 // Times run() and wait(). bytes: what must be read per call; flops: what must be computed.
 void measure(benchmark::State& state, Backend& backend, double bytes, double flops,

@@ -37,8 +37,8 @@ void read_memory(benchmark::State& state) {
 
 #ifdef __x86_64__
 
-// Twelve sums at once hide the latency of a multiply-add; the rounds take milliseconds, beside which
-// waking a thread is nothing.
+// Twelve sums at once hide the latency of a multiply-add; the rounds take milliseconds, beside
+// which waking a thread is nothing.
 constexpr int kSums = 12, kRounds = 1'000'000;
 
 __attribute__((target("avx2,fma"))) float multiply_add_avx2() {

@@ -30,7 +30,10 @@ void matmul(benchmark::State& state, Backend& backend, DType dtype) {
   reference().matmul(expected.put(x.some_rows(n_rows - 1, 1)), expected.upload(copies[0]),
                      expected_out);
   backend.matmul(in, *weights[0], out);
-  if (!is_right(state, bench.get(out).some_rows(n_rows - 1, 1), expected.get(expected_out))) return;
+  if (!is_right(state, bench.get(out).some_rows(n_rows - 1, 1), expected.get(expected_out),
+                dtype)) {
+    return;
+  }
 
   size_t next = 0;
   measure(state, backend, static_cast<double>(size_bytes),
@@ -43,10 +46,12 @@ void matmul(benchmark::State& state, Backend& backend, DType dtype) {
 }  // namespace
 
 void register_benchmarks() {
-  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_K,
-                            DType::kQ6_K, DType::kIQ4_XS, DType::kIQ2_XS}) {
+  for (const DType dtype :
+       {DType::kF32, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0,
+        DType::kQ5_1, DType::kIQ4_NL, DType::kMXFP4, DType::kQ2_K, DType::kQ3_K, DType::kQ4_K,
+        DType::kQ5_K, DType::kQ6_K, DType::kIQ4_XS, DType::kIQ2_XS}) {
     on_every_backend(
-        std::string("matmul_") + name(dtype), {1, 2, 16, 128},
+        std::string("matmul_") + name(dtype), {1, 2, 16, 128, 512},
         [dtype](benchmark::State& state, Backend& backend) { matmul(state, backend, dtype); });
   }
 }

@@ -43,7 +43,7 @@ void moe_ffn(benchmark::State& state, Backend& backend, DType dtype) {
   });
   with(bench, n_rows, [&](const Tensor& out, const std::function<void()>& run) {
     run();
-    if (!is_right(state, bench.get(out).some_rows(0, 1), first)) return;
+    if (!is_right(state, bench.get(out).some_rows(0, 1), first, dtype)) return;
     const double bytes =
         static_cast<double>(gate.bytes->size() + up.bytes->size() + down.bytes->size()) *
         static_cast<double>(touched.size()) / kExperts;
@@ -55,9 +55,9 @@ void moe_ffn(benchmark::State& state, Backend& backend, DType dtype) {
 }  // namespace
 
 void register_benchmarks() {
-  for (const DType dtype : {DType::kQ8_0, DType::kQ4_K}) {
+  for (const DType dtype : {DType::kQ8_0, DType::kQ2_K, DType::kQ4_K}) {
     on_every_backend(
-        std::string("moe_ffn_") + name(dtype), {1, 8, 64},
+        std::string("moe_ffn_") + name(dtype), {1, 8, 64, 512},
         [dtype](benchmark::State& state, Backend& backend) { moe_ffn(state, backend, dtype); });
   }
 }
