@@ -1,5 +1,6 @@
-// What the machine can do: the rate at which all threads together read memory, and the rate of
-// multiply-adds of its vector instructions. The other benchmarks are read as parts of these.
+// What the machine can do: the rate at which all threads together read memory, and the rates of its
+// vector instructions for multiply-adds in f32 and products in 8 bits. The other benchmarks are
+// read as parts of these.
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
@@ -65,6 +66,35 @@ __attribute__((target("avx512f"))) float multiply_add_avx512() {
   return _mm512_cvtss_f32(sums[0]);
 }
 
+// Products in 8 bits, four to a lane: the one instruction of AVX-512 VNNI, and what AVX2 has.
+__attribute__((target("avx512f,avx512vnni"))) float dot_products_avx512() {
+  __m512i sums[kSums];
+  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
+  const __m512i w = _mm512_set1_epi8(1), x = _mm512_set1_epi8(1);
+  for (int round = 0; round < kRounds; ++round) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kSums; ++i) sums[i] = _mm512_dpbusd_epi32(sums[i], w, x);
+  }
+  for (int i = 1; i < kSums; ++i) sums[0] = _mm512_add_epi32(sums[0], sums[i]);
+  return static_cast<float>(_mm512_cvtsi512_si32(sums[0]));
+}
+
+__attribute__((target("avx2"))) float dot_products_avx2() {
+  __m256i sums[kSums];
+  for (__m256i& sum : sums) sum = _mm256_setzero_si256();
+  __m256i w = _mm256_set1_epi8(1);
+  const __m256i ones = _mm256_set1_epi16(1);
+  for (int round = 0; round < kRounds; ++round) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kSums; ++i) {
+      const __m256i twos = _mm256_maddubs_epi16(w, sums[i]);
+      sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(twos, ones));
+    }
+  }
+  for (int i = 1; i < kSums; ++i) sums[0] = _mm256_add_epi32(sums[0], sums[i]);
+  return static_cast<float>(_mm_cvtsi128_si32(_mm256_castsi256_si128(sums[0])));
+}
+
 void multiply_add(benchmark::State& state, float (*run)(), int lanes) {
   const int n_threads = static_cast<int>(state.range(0));
   const std::shared_ptr<Executor> executor = test::must(thread_pool(n_threads - 1));
@@ -95,6 +125,8 @@ void register_benchmarks() {
   };
   if (__builtin_cpu_supports("avx2")) add("multiply_add_avx2", multiply_add_avx2, 8);
   if (__builtin_cpu_supports("avx512f")) add("multiply_add_avx512", multiply_add_avx512, 16);
+  if (__builtin_cpu_supports("avx2")) add("dot_products_avx2", dot_products_avx2, 32);
+  if (__builtin_cpu_supports("avx512vnni")) add("dot_products_avx512", dot_products_avx512, 64);
 #endif
 }
 

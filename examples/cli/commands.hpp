@@ -52,6 +52,13 @@ struct InspectCommand {
   bool tensors = false;
 };
 
+struct BenchCommand {
+  void add_to(CLI::App& app);
+  int run();
+  Options options;
+  int64_t n_prefill = 512, n_decode = 64, depth = 0, n_runs = 5;
+};
+
 struct VersionCommand {
   void add_to(CLI::App& app);
   int run();

@@ -95,6 +95,11 @@ Answer Engine::answer(hadal::Session& session, const OnText& on_text) {
   return answer;
 }
 
+void Engine::prefill(hadal::Session& session) {
+  hadal::Request request = session.prefill();
+  if (!run_to_end(request, [](const hadal::Event&) {})) throw Interrupted{};
+}
+
 std::string Engine::speed(const Answer& answer) {
   const hadal_stats& s = answer.stats;
   char text[200];

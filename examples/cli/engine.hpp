@@ -45,6 +45,9 @@ class Engine {
   // Works through what is queued and writes on. Ctrl-C ends it; the answer then says so.
   Answer answer(hadal::Session& session, const OnText& on_text);
 
+  // Reads what is queued, without a bar. Throws Interrupted at Ctrl-C.
+  void prefill(hadal::Session& session);
+
   // "12 tokens read at 345 tokens/s, 67 written at 89 tokens/s"
   static std::string speed(const Answer& answer);
 

@@ -33,6 +33,7 @@ int dispatch(int argc, char** argv) {
   BatchCommand batch;
   TokenizeCommand tokenize;
   InspectCommand inspect;
+  BenchCommand bench;
   VersionCommand version;
   int result = kOk;
   const auto add = [&](const char* name, const char* what, auto& command) {
@@ -46,6 +47,7 @@ int dispatch(int argc, char** argv) {
   add("batch", "Answer a file of prompts, one a line, as JSON lines", batch);
   add("tokenize", "Text to token ids, and back", tokenize);
   add("inspect", "Metadata, tensors, sizes and memory of a file", inspect);
+  add("bench", "Tokens per second of a file on this machine", bench);
   add("version", "Version of the library and how it was built", version);
 
   std::vector<std::string> arguments = with_long_flags(argc, argv);

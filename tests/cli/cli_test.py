@@ -369,6 +369,46 @@ class Inspect(unittest.TestCase):
         self.assertEqual(hadal("inspect", "-m", MODEL, "--key", "no.such").returncode, 1)
 
 
+class Bench(unittest.TestCase):
+    SHORT = ["--prefill", "20", "--decode", "3", "--repeat", "2"]
+
+    def test_text(self):
+        done = hadal("bench", "-m", MODEL, *self.SHORT)
+        self.assertEqual(done.returncode, 0)
+        lines = done.stdout.decode().splitlines()
+        self.assertRegex(lines[-2], r"^prefill +20 tokens +[0-9.]+ tokens/s .*2 runs")
+        self.assertRegex(lines[-1], r"^decode +3 tokens +[0-9.]+ tokens/s .*2 runs")
+
+    def test_json(self):
+        told = json.loads(hadal("bench", "-m", MODEL, *self.SHORT, "--depth", "40", "--json").stdout)
+        self.assertEqual(told["depth"], 40)
+        self.assertIn("cpu", told["backend"])
+        self.assertGreater(told["host_peak_bytes"], 100_000)
+        for part, tokens in [("prefill", 20), ("decode", 3)]:
+            self.assertEqual(told[part]["tokens"], tokens)
+            self.assertEqual(told[part]["runs"], 2)
+            self.assertGreater(told[part]["lowest"], 0)
+            self.assertLessEqual(told[part]["lowest"], told[part]["tokens_per_second"])
+            self.assertLessEqual(told[part]["tokens_per_second"], told[part]["highest"])
+
+    def test_one_part_is_left_out(self):
+        told = json.loads(hadal("bench", "-m", MODEL, "--prefill", "0", "--decode", "2",
+                                "--repeat", "1", "--json").stdout)
+        self.assertNotIn("prefill", told)
+        self.assertIn("decode", told)
+
+    def test_nothing_to_measure(self):
+        for flags in [["--repeat", "0"], ["--prefill", "0", "--decode", "0"], ["--depth", "-1"]]:
+            done = hadal("bench", "-m", MODEL, *flags)
+            self.assertEqual(done.returncode, 2, flags)
+            self.assertIn(b"nothing to measure", done.stderr)
+
+    def test_more_than_the_context_holds_is_an_error(self):
+        done = hadal("bench", "-m", MODEL, "--prefill", "64", "--ctx-size", "32")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"context", done.stderr)
+
+
 class Chat(unittest.TestCase):
     def test_lines_of_a_pipe(self):
         done = hadal("chat", *story(), stdin=b"What is 1+1?\n/clear\nWhat is 1+1?\n/exit\nmore\n")
