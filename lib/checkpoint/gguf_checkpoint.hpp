@@ -1,4 +1,4 @@
-// A GGUF file, or a set of them, as a Checkpoint: the only place that knows GGUF's names.
+// A GGUF file, or a set of them, as a Checkpoint.
 #pragma once
 
 #include <memory>

@@ -145,6 +145,23 @@ absl::Status GgufMetadata::unwanted(const Entry& entry, absl::string_view wanted
       "The file is damaged or was written wrongly: compare its checksum, get another copy.");
 }
 
+absl::Status GgufMetadata::unwanted(absl::string_view key, absl::string_view wanted,
+                                    absl::string_view found) const {
+  const Entry* entry = find(key);
+  HADAL_CHECK(entry != nullptr);
+  return unwanted(*entry, wanted, found);
+}
+
+absl::Status GgufMetadata::unsupported(absl::string_view key, absl::string_view found,
+                                       absl::string_view hint) const {
+  const Entry* entry = find(key);
+  HADAL_CHECK(entry != nullptr);
+  return fail(HADAL_E_UNSUPPORTED,
+              absl::StrCat(path_, ": ", key, " (at byte ", entry->at, ") is ", found,
+                           ", which hadal cannot run"),
+              hint);
+}
+
 absl::Status GgufMetadata::unwanted_type(const Entry& entry, absl::string_view wanted) const {
   const auto* array = std::get_if<GgufArray>(&entry.value.value);
   return unwanted(entry, wanted,

@@ -97,6 +97,11 @@ class GgufMetadata {
   // E_FORMAT: this key's value is not what was wanted. `found` describes it.
   absl::Status unwanted(const Entry& entry, absl::string_view wanted,
                         absl::string_view found) const;
+  absl::Status unwanted(absl::string_view key, absl::string_view wanted,
+                        absl::string_view found) const;
+  // E_UNSUPPORTED: this key's value is one that hadal cannot run.
+  absl::Status unsupported(absl::string_view key, absl::string_view found,
+                           absl::string_view hint) const;
 
  private:
   absl::Status unwanted_type(const Entry& entry, absl::string_view wanted) const;
