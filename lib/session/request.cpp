@@ -177,7 +177,8 @@ void Request::close() {
   cancel();
   if (Driver* driver = runtime_->driver()) driver->remove(this);
   const MutexLock lock(&lane());
-  if (!ended()) end(fail(HADAL_E_CANCELLED, "the request was cancelled", kNoHint));
+  // Nobody can ask for the reason any more, and letting go must not need memory.
+  if (!ended()) end(absl::CancelledError());
 }
 
 bool Request::has_events() const { return n_events_.load(std::memory_order_acquire) > 0; }
