@@ -16,6 +16,7 @@ void Batch::add(std::span<const int32_t> tokens, int32_t first_position,
   n_pages_.push_back(static_cast<int32_t>(cache.pages().size()));
   max_pages_ = std::max(max_pages_, n_pages_.back());
   for (const auto& page : cache.pages()) pages_.push_back(page->rows.tensor.data);
+  kept_pages_.insert(kept_pages_.end(), cache.pages().begin(), cache.pages().end());
 }
 
 std::vector<int32_t> Batch::page_table() const {

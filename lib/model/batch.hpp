@@ -1,8 +1,10 @@
 // The rows of one pass through the trunk: tokens of one or several sessions, with their positions
-// and the pages of their caches, as plain host data.
+// and the pages of their caches, as plain host data. The pages live as long as the batch: a session
+// may go, or give pages back, while the pass that its rows are in goes on for others.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -36,6 +38,7 @@ class Batch {
   std::vector<int32_t> token_id_, session_, position_, wanted_rows_;
   std::vector<int32_t> first_page_, n_pages_;  // by session
   std::vector<std::byte*> pages_;
+  std::vector<std::shared_ptr<CachePage>> kept_pages_;
   int32_t max_pages_ = 0;
 };
 

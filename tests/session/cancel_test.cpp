@@ -2,7 +2,10 @@
 // nothing is left of a load; a session holds what was announced, and goes on as if undisturbed.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstring>
+#include <new>
 #include <thread>
 
 #include "tests/session/workbench.hpp"
@@ -150,6 +153,73 @@ TEST_F(CancelTest, CancellingOneOfABatchLeavesTheOthers) {
     drop->close();
     ASSERT_TRUE(run(*keep).status.ok());
     EXPECT_EQ(*a->logits(), *alone->logits()) << "unit " << k;
+  }
+}
+
+// An allocator that takes nothing back: released memory is filled with a pattern and looked at
+// later.
+struct Morgue {
+  static constexpr unsigned char kDead = 0xDD;
+  struct Body {
+    unsigned char* data;
+    size_t size;
+  };
+  std::vector<Body> bodies;
+
+  SharedTable<hadal_allocator> table() {
+    hadal_allocator t = {};
+    t.struct_size = sizeof t;
+    t.user_data = this;
+    t.allocate = [](void*, size_t size, size_t align, int32_t) -> void* {
+      return ::operator new(size, std::align_val_t(align));
+    };
+    t.release = [](void* self, void* ptr, size_t size, size_t, int32_t) {
+      std::memset(ptr, kDead, size);
+      static_cast<Morgue*>(self)->bodies.push_back({static_cast<unsigned char*>(ptr), size});
+    };
+    return share_table(t);
+  }
+  bool at_rest() const {
+    return std::all_of(bodies.begin(), bodies.end(), [](const Body& b) {
+      return std::all_of(b.data, b.data + b.size, [](unsigned char c) { return c == kDead; });
+    });
+  }
+  ~Morgue() {
+    for (const Body& b : bodies) ::operator delete(b.data, std::align_val_t(Memory::kAlign));
+  }
+};
+
+// The host may free or rewind the session of a cancelled request at once, while the pass that its
+// rows are in goes on for the others.
+TEST_F(CancelTest, APassTouchesNoPageThatItsSessionHasGivenBack) {
+  for (const bool rewinds : {false, true}) {
+    SCOPED_TRACE(rewinds);
+    Morgue morgue;
+    Config config = with(HADAL_OPT_THREADS, 0);
+    config.allocator = morgue.table();
+    const auto model = load(*Runtime::create(config), kToy, with(HADAL_OPT_CHUNK_ROWS, 32));
+    const auto prompt = prompt_of(200);
+    auto a = session(model), b = session(model);
+    ASSERT_TRUE(a->append(std::span(prompt).first(9)).ok());
+    ASSERT_TRUE(b->append(std::span(prompt).first(9)).ok());
+    ASSERT_TRUE(prefill(b).status.ok());
+    ASSERT_TRUE(b->append(std::span(prompt).first(9)).ok());
+    auto keep = *PrefillRequest::create(a, Config());
+    auto drop = *PrefillRequest::create(b, Config());
+    Event event;
+    ASSERT_TRUE(drop->poll(event).ok());  // started
+    ASSERT_TRUE(keep->step(0).ok());      // the first layer of both
+    drop->close();
+    drop.reset();
+    if (rewinds) {
+      ASSERT_TRUE(b->rewind(0).ok());
+    } else {
+      b.reset();
+    }
+    morgue.bodies.reserve(1000);
+    ASSERT_TRUE(run(*keep).status.ok());
+    keep->close();
+    EXPECT_TRUE(morgue.at_rest());
   }
 }
 
