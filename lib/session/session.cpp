@@ -3,6 +3,14 @@
 #include <algorithm>
 
 namespace hadal {
+namespace {
+
+absl::Status busy() {
+  return fail(HADAL_E_BUSY, "a request has the session",
+              "Move the request to its end, or cancel or free it first.");
+}
+
+}  // namespace
 
 Session::Session(std::shared_ptr<ServedModel> model, int64_t context)
     : model_(std::move(model)), context_(context), cache_(&model_->model->cache()) {}
@@ -36,14 +44,12 @@ absl::StatusOr<std::shared_ptr<Session>> Session::create(std::shared_ptr<ServedM
 }
 
 absl::Status Session::claim() {
-  if (claimed_.exchange(true, std::memory_order_acq_rel)) return require_free();
-  return absl::OkStatus();
+  // Not looked at twice: the other may release it meanwhile, and then nobody would have claimed it.
+  return claimed_.exchange(true, std::memory_order_acq_rel) ? busy() : absl::OkStatus();
 }
 
 absl::Status Session::require_free() const {
-  if (!claimed_.load(std::memory_order_acquire)) return absl::OkStatus();
-  return fail(HADAL_E_BUSY, "a request has the session",
-              "Move the request to its end, or cancel or free it first.");
+  return claimed_.load(std::memory_order_acquire) ? busy() : absl::OkStatus();
 }
 
 absl::Status Session::require_room(size_t n_more) const {

@@ -4,7 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
+#include <fstream>
+#include <iterator>
+#include <thread>
 
 #include "tests/session/workbench.hpp"
 
@@ -167,6 +171,25 @@ TEST_F(SessionTest, ARequestHasItsSessionFromCreationToItsEnd) {
   EXPECT_EQ(code_of(PrefillRequest::create(s, Config()).status()), HADAL_E_BUSY);
   EXPECT_TRUE(run(**request).status.ok());
   EXPECT_TRUE(s->rewind(1).ok());
+}
+
+// A request that ends at this moment must not let two others have its session.
+TEST_F(SessionTest, OfSeveralThatClaimItOneHasTheSession) {
+  const auto s = session(model_);
+  std::atomic<int> n_owners{0}, n_shared{0};
+  const auto contend = [&] {
+    for (int i = 0; i < 1'000'000; ++i) {
+      if (!s->claim().ok()) continue;
+      n_shared += n_owners.fetch_add(1) != 0;
+      for (int moment = 0; moment < 20; ++moment) n_shared += n_owners.load() != 1;
+      --n_owners;
+      s->release();
+    }
+  };
+  std::thread other(contend);
+  contend();
+  other.join();
+  EXPECT_EQ(n_shared, 0);
 }
 
 TEST_F(SessionTest, AnEmptySessionCannotBeComputed) {
