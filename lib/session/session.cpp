@@ -71,12 +71,13 @@ absl::Status Session::require_prompt_size(size_t n_bytes) const {
 
 absl::Status Session::append(std::span<const int32_t> tokens) {
   HADAL_RETURN_IF_ERROR(require_free());
-  const int32_t vocab_size = model().config().vocab_size;
+  // The model may have more rows than that; they mean nothing, and the tokenizer knows no text.
+  const int32_t n_tokens = model().tokenizer()->n_tokens();
   for (size_t i = 0; i < tokens.size(); ++i) {
-    if (tokens[i] < 0 || tokens[i] >= vocab_size) {
+    if (tokens[i] < 0 || tokens[i] >= n_tokens) {
       return fail(
           HADAL_E_OUT_OF_RANGE,
-          absl::StrCat("token ", i, " is ", tokens[i], ", outside the vocabulary of ", vocab_size),
+          absl::StrCat("token ", i, " is ", tokens[i], ", outside the vocabulary of ", n_tokens),
           "Take ids from this model's own tokenizer.");
     }
   }

@@ -47,6 +47,48 @@ TEST_F(SessionTest, TokensOutsideTheVocabularyAreRefused) {
   EXPECT_EQ(s->length(), 0u);
 }
 
+// The toy without the last eight tokens of its vocabulary, which are padding: 312 tokens, 320 rows.
+std::string toy_with_fewer_tokens_than_rows() {
+  std::ifstream file(kToy, std::ios::binary);
+  std::string bytes(std::istreambuf_iterator<char>(file), {});
+  const auto number = [&](size_t at) {
+    uint64_t value = 0;
+    std::memcpy(&value, bytes.data() + at, sizeof value);
+    return value;
+  };
+  const size_t before = bytes.size();
+  for (const absl::string_view key : {"tokenizer.ggml.tokens", "tokenizer.ggml.token_type"}) {
+    // Behind the key: the type of the value, that of its elements, their number.
+    size_t at = bytes.find(key.data(), 0, key.size()) + key.size() + 4 + 4;
+    bytes[at] = static_cast<char>(312 % 256);
+    at += 8;
+    const bool is_text = key == "tokenizer.ggml.tokens";
+    const auto skip = [&](int n) {
+      for (int i = 0; i < n; ++i) at += is_text ? 8 + number(at) : sizeof(int32_t);
+    };
+    skip(312);
+    const size_t first = at;
+    skip(8);
+    bytes.erase(first, at - first);
+  }
+  EXPECT_EQ((before - bytes.size()) % 32, 0u) << "the data stay aligned";
+  const std::string path = testing::TempDir() + "fewer_tokens_than_rows.gguf";
+  std::ofstream(path, std::ios::binary) << bytes;
+  return path;
+}
+
+// The model computes such rows, but no tokenizer knows them: generation could not read its prompt.
+TEST_F(SessionTest, RowsBeyondTheTokenizerAreOutsideTheVocabulary) {
+  const auto model = load(runtime_, toy_with_fewer_tokens_than_rows());
+  ASSERT_EQ(model->model->tokenizer()->n_tokens(), 312);
+  ASSERT_EQ(model->model->config().vocab_size, 320);
+  const auto s = session(model);
+  const int32_t last = 311, beyond = 312;
+  EXPECT_EQ(code_of(s->append({&beyond, 1})), HADAL_E_OUT_OF_RANGE);
+  ASSERT_TRUE(s->append({&last, 1}).ok());
+  EXPECT_TRUE(generate(s, 2).status.ok());
+}
+
 TEST_F(SessionTest, AFullContextTakesNothing) {
   const auto s = session(model_, with(HADAL_OPT_CONTEXT, 10));
   ASSERT_TRUE(s->append(std::span(prompt_).first(8)).ok());
