@@ -11,6 +11,11 @@ hadal_status hadal_tokenizer_encode(const hadal_tokenizer* tokenizer, const char
     HADAL_RETURN_IF_ERROR(hadal::capi::flags_in(flags, HADAL_TEXT_SPECIAL | HADAL_TEXT_BOS));
     HADAL_ASSIGN_OR_RETURN(const absl::string_view bytes,
                            hadal::capi::bytes_in("text", text, text_size));
+    if (bytes.size() > hadal::Tokenizer::kMostBytes) {
+      return hadal::fail(
+          HADAL_E_LIMIT, absl::StrCat("a text of ", bytes.size(), " bytes"),
+          absl::StrCat("Encode it in parts of at most ", hadal::Tokenizer::kMostBytes, " bytes."));
+    }
     std::vector<int32_t> ids = t.impl->encode(bytes, (flags & HADAL_TEXT_SPECIAL) != 0);
     const auto bos = t.impl->bos_id();
     if ((flags & HADAL_TEXT_BOS) != 0 && bos && (ids.empty() || ids.front() != *bos)) {

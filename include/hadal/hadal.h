@@ -329,7 +329,8 @@ enum {
   HADAL_CHAT_PROMPT = 16, /* apply_chat: end with the opening of an answer */
   HADAL_CHAT_THINK = 32   /* apply_chat: let the model think, where the format can choose */
 };
-/* Text to ids. Any bytes are accepted and survive the way back. E_BUFFER_TOO_SMALL. [any] */
+/* Text to ids. Any bytes are accepted and survive the way back. E_BUFFER_TOO_SMALL; E_LIMIT above
+ * INT32_MAX bytes. [any] */
 HADAL_API hadal_status hadal_tokenizer_encode(const hadal_tokenizer* tokenizer, const char* text,
                                               size_t text_size, int32_t flags, int32_t* tokens,
                                               size_t tokens_cap, size_t* n_tokens,
@@ -358,7 +359,8 @@ HADAL_API hadal_status hadal_session_append_text(hadal_session* session, const c
                                                  size_t text_size, int32_t flags,
                                                  hadal_error** error);
 /* Adds a message to the conversation: role "system", "user", "assistant" or "tool". Queues nothing:
- * hadal_session_apply_chat does. E_INVALID_ARGUMENT for another role or invalid UTF-8. [one] */
+ * hadal_session_apply_chat does. E_INVALID_ARGUMENT for another role or invalid UTF-8; E_LIMIT for
+ * one message more, or one that is longer, than the session's input limits allow. [one] */
 HADAL_API hadal_status hadal_session_add_message(hadal_session* session, const char* role,
                                                  size_t role_size, const char* content,
                                                  size_t content_size, hadal_error** error);

@@ -62,6 +62,10 @@ absl::Status Session::require_room(size_t n_more) const {
 }
 
 absl::Status Session::require_prompt_size(size_t n_bytes) const {
+  if (n_bytes > Tokenizer::kMostBytes) {
+    return fail(HADAL_E_LIMIT, absl::StrCat("a text of ", n_bytes, " bytes"),
+                absl::StrCat("Give it in parts of at most ", Tokenizer::kMostBytes, " bytes."));
+  }
   if (n_bytes <= limit_prompt_bytes_) return absl::OkStatus();
   return fail(HADAL_E_LIMIT,
               absl::StrCat("a text of ", n_bytes, " bytes; at most ", limit_prompt_bytes_,
@@ -102,7 +106,11 @@ absl::Status Session::append_text(absl::string_view text, int32_t flags) {
 
 absl::Status Session::add_message(Message message) {
   HADAL_RETURN_IF_ERROR(require_free());
-  HADAL_RETURN_IF_ERROR(require_prompt_size(message.content.size()));
+  size_t n_bytes = message.content.size() + message.tool_call_id.size();
+  for (const ToolCall& call : message.tool_calls) {
+    n_bytes += call.id.size() + call.type.size() + call.name.size() + call.arguments.size();
+  }
+  HADAL_RETURN_IF_ERROR(require_prompt_size(n_bytes));
   if (messages_.size() >= limit_messages_) {
     return fail(HADAL_E_LIMIT, absl::StrCat("more than ", limit_messages_, " messages"),
                 "Raise the option limit_messages, or begin a new conversation.");

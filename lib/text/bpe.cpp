@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "lib/base/status.hpp"
+
 namespace hadal {
 namespace {
 
@@ -68,6 +70,7 @@ void Bpe::merge_short(absl::string_view piece, Scratch& scratch, std::vector<int
 // beside them has made void since: they are told by the ids they were entered with.
 void Bpe::merge_long(absl::string_view piece, Scratch& scratch, std::vector<int32_t>& out) const {
   using Candidate = Scratch::Candidate;
+  HADAL_CHECK(piece.size() <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
   std::vector<Scratch::Symbol>& symbols = scratch.symbols;
   std::vector<Candidate>& heap = scratch.heap;
   symbols.clear();

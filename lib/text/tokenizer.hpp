@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -21,8 +22,11 @@ class Tokenizer {
   static absl::StatusOr<std::shared_ptr<const Tokenizer>> create(Vocabulary vocabulary);
   ~Tokenizer();
 
+  // Most bytes of one text: places in it are counted in 32 bits.
+  static constexpr size_t kMostBytes = std::numeric_limits<int32_t>::max();
+
   // Never adds BOS. With parse_special the texts of control and user-defined tokens become those
-  // tokens (longest match, leftmost); without, no special id ever comes out.
+  // tokens (longest match, leftmost); without, no special id ever comes out. At most kMostBytes.
   std::vector<int32_t> encode(absl::string_view text, bool parse_special) const;
 
   // Raw bytes; control tokens are left out unless with_special, user-defined ones (<think>) are

@@ -109,6 +109,9 @@ static void test_tokenizer(const struct walk* walk) {
   EXPECT(n_with_bos == n_tokens + 1);
   MUST(hadal_tokenizer_encode(walk->tokenizer, "", 0, 0, NULL, 0, &n_tokens, error));
   EXPECT(n_tokens == 0);
+  /* More than places can be counted in; refused before a byte is read. */
+  FAILS(HADAL_E_LIMIT, hadal_tokenizer_encode(walk->tokenizer, text, (size_t)INT32_MAX + 1, 0,
+                                              tokens, kMaxTokens, &n_tokens, error));
   tokens[0] = INT32_MAX;
   FAILS(HADAL_E_OUT_OF_RANGE, hadal_tokenizer_decode(walk->tokenizer, tokens, 1, 0, back,
                                                      sizeof back, &back_size, error));

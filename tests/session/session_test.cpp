@@ -299,6 +299,25 @@ TEST_F(SessionTest, UserTextFormsNoSpecialTokens) {
   EXPECT_EQ(n_special, 2) << "BOS and the user's mark";
 }
 
+TEST_F(SessionTest, AllTextsOfAMessageCountTowardsItsLimit) {
+  const auto s = session(model_, with(HADAL_OPT_LIMIT_PROMPT_BYTES, 100));
+  const auto message = [](size_t n_arguments, size_t n_id) {
+    Message m = say(Role::kAssistant, "short");
+    m.tool_calls.push_back({"id", "function", "name", std::string(n_arguments, 'x')});
+    m.tool_call_id = std::string(n_id, 'x');
+    return m;
+  };
+  EXPECT_EQ(code_of(s->add_message(message(101, 0))), HADAL_E_LIMIT);
+  EXPECT_EQ(code_of(s->add_message(message(0, 101))), HADAL_E_LIMIT);
+  EXPECT_TRUE(s->add_message(message(10, 10)).ok());
+}
+
+TEST_F(SessionTest, NoLimitAllowsMoreThanATokenizerCanCount) {
+  const auto s = session(model_, with(HADAL_OPT_LIMIT_PROMPT_BYTES, INT64_MAX));
+  const absl::string_view never_read("text", size_t{Tokenizer::kMostBytes} + 1);
+  EXPECT_EQ(code_of(s->append_text(never_read, 0)), HADAL_E_LIMIT);
+}
+
 TEST_F(SessionTest, LimitsOnTextsAndMessagesNameTheirOption) {
   Config config = with(HADAL_OPT_LIMIT_PROMPT_BYTES, 10);
   ASSERT_TRUE(config.set_i64(HADAL_OPT_LIMIT_MESSAGES, 1).ok());
