@@ -5,12 +5,12 @@
 
 namespace hadal::capi {
 
-// The options of a config that nobody else may be changing meanwhile.
+// The options of a config. Several threads may make things from one config at a time.
 inline absl::StatusOr<Config> config_in(const hadal_config* config) {
   if (config == nullptr) return Config();
   HADAL_RETURN_IF_ERROR(check_pointer(config, hadal_config::kKind));
-  // Reading counts as use: a thread that sets options at this moment has broken the rule.
-  const Claim claim(*const_cast<hadal_config*>(config));
+  // A thread that sets options at this moment has broken the rule.
+  const Claim claim(*const_cast<hadal_config*>(config), Claim::For::kRead);
   HADAL_RETURN_IF_ERROR(claim.status());
   return config->impl;
 }

@@ -40,15 +40,23 @@ hadal_status guard_new(hadal_error** error, Body&& body) noexcept {
   return guard_new(error, body, [] {});
 }
 
-// Keeps a [one] handle for one caller at a time.
+// Keeps a [one] handle for one caller at a time; or for several that only read it, while nobody
+// changes it.
 class Claim {
  public:
-  explicit Claim(Handle& handle)
-      : handle_(handle), has_(!handle.in_use.exchange(true, std::memory_order_acq_rel)) {}
+  enum class For { kChange, kRead };
+  explicit Claim(Handle& handle, For purpose = For::kChange) : handle_(handle) {
+    int32_t users = 0;
+    do {
+      if (purpose == For::kRead ? users == Handle::kAlone : users != 0) return;
+      mine_ = purpose == For::kRead ? 1 : Handle::kAlone;
+    } while (!handle.in_use.compare_exchange_weak(users, users + mine_, std::memory_order_acq_rel));
+    has_ = true;
+  }
   Claim(const Claim&) = delete;
   Claim& operator=(const Claim&) = delete;
   ~Claim() {
-    if (has_) handle_.in_use.store(false, std::memory_order_release);
+    if (has_) handle_.in_use.fetch_sub(mine_, std::memory_order_release);
   }
   absl::Status status() const {
     return has_ ? absl::OkStatus()
@@ -58,18 +66,19 @@ class Claim {
 
  private:
   Handle& handle_;
-  const bool has_;
+  int32_t mine_ = 0;  // what in_use grew by
+  bool has_ = false;
 };
 
 // Calls body(handle) on a handle tagged [any].
 template <class H, class Body>
 hadal_status guard_any(H* handle, hadal_error** error, Body&& body) noexcept {
-  if (const absl::Status status = check_pointer(handle, H::kKind); !status.ok()) {
-    return report(status, error);
-  }
+  bool is_ours = false;
   return guard_new(
       error,
       [&]() -> absl::StatusOr<hadal_status> {
+        HADAL_RETURN_IF_ERROR(check_pointer(handle, H::kKind));
+        is_ours = true;
         HADAL_RETURN_IF_ERROR(check_handle(handle, H::kKind, handle->runtime()));
         if constexpr (std::is_same_v<decltype(body(*handle)), absl::Status>) {
           HADAL_RETURN_IF_ERROR(body(*handle));

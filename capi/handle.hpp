@@ -26,7 +26,9 @@ struct Handle {
   ~Handle();
 
   const Kind kind;
-  std::atomic<bool> in_use{false};
+  // Calls that use it: 0, kAlone, or how many read it at once (a config, given to several makers).
+  static constexpr int32_t kAlone = -1;
+  std::atomic<int32_t> in_use{0};
   std::atomic<bool> poisoned{false};
 };
 

@@ -183,7 +183,8 @@ HADAL_API hadal_status hadal_option_find(const char* name, size_t name_size, int
 /* Describes a key: name, type, scope, bounds, default. E_NOT_FOUND, E_INVALID_ARGUMENT. [any] */
 HADAL_API hadal_status hadal_option_describe(int32_t key, hadal_option_desc* out,
                                              hadal_error** error);
-/* Makes an empty bag; it lives outside every runtime and can serve many objects. [any] */
+/* Makes an empty bag; it lives outside every runtime and can serve many objects, also on several
+ * threads at a time, while nobody sets anything in it. [any] */
 HADAL_API hadal_status hadal_config_create(hadal_config** out, hadal_error** error);
 /* E_UNKNOWN_OPTION; E_OUT_OF_RANGE for a value of another type or beyond its bounds. [one] */
 HADAL_API hadal_status hadal_config_set_i64(hadal_config* config, int32_t key, int64_t value,

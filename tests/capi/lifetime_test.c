@@ -86,6 +86,39 @@ static void test_two_threads(const char* path) {
   walk_end(&walk);
 }
 
+struct sharing {
+  hadal_runtime* runtime;
+  const hadal_config* config;
+  atomic_int n_made;
+};
+
+static void* make_samplers(void* user_data) {
+  struct sharing* sharing = user_data;
+  for (int i = 0; i < 5000; ++i) {
+    hadal_sampler* sampler = NULL;
+    if (hadal_sampler_create(sharing->runtime, sharing->config, &sampler, NULL) == HADAL_OK)
+      ++sharing->n_made;
+    hadal_sampler_free(sampler);
+  }
+  return NULL;
+}
+
+/* What is tagged [any] may be made by several threads from one config at a time. */
+static void test_shared_config(const char* path) {
+  struct walk walk;
+  pthread_t threads[2];
+  walk_begin(&walk, path, 0);
+  hadal_config* config = config_i64(HADAL_OPT_SEED, 7);
+  MUST(hadal_config_set_str(config, HADAL_OPT_LOGIT_BIAS, "1:-1,2:-1,3:-1", 14, error));
+  struct sharing sharing = {.runtime = walk.runtime, .config = config};
+  for (int i = 0; i < 2; ++i) pthread_create(&threads[i], NULL, make_samplers, &sharing);
+  for (int i = 0; i < 2; ++i) pthread_join(threads[i], NULL);
+  EXPECT(sharing.n_made == 10000);
+  MUST(hadal_config_set_i64(config, HADAL_OPT_SEED, 8, error)); /* nobody reads it any more */
+  hadal_config_free(config);
+  walk_end(&walk);
+}
+
 /* A forked child may only exec or _exit: everything else answers, without touching anything. */
 static void test_fork(const char* path) {
   struct walk walk;
@@ -148,6 +181,7 @@ int main(int argc, char** argv) {
   test_free_in_any_order(argv[1], 2, 7);
   test_children_keep_parents(argv[1]);
   test_two_threads(argv[1]);
+  test_shared_config(argv[1]);
   test_fork(argv[1]);
   test_small_stack(argv[1]);
   return test_result();
