@@ -88,7 +88,9 @@ hadal_status guard_any(H* handle, hadal_error** error, Body&& body) noexcept {
         }
       },
       [&] {
-        if constexpr (!std::is_const_v<H>) handle->poisoned = true;
+        if constexpr (!std::is_const_v<H>) {
+          if (is_ours) handle->poisoned = true;
+        }
       });
 }
 
@@ -108,10 +110,10 @@ hadal_status guard(H* handle, hadal_error** error, Body&& body) noexcept {
 }
 
 // Whether _free may delete it: not NULL, and not inherited by a forked child, where joining threads
-// would hang.
+// would hang. Needs no memory: hosts free what they have, and NULL, when there is none left.
 template <class H>
 bool may_free(H* handle) noexcept {
-  if (!check_pointer(handle, H::kKind).ok()) return false;
+  if (!is_handle(handle, H::kKind)) return false;
   return handle->runtime() == nullptr || !handle->runtime()->in_forked_child();
 }
 

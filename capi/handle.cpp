@@ -59,18 +59,24 @@ const char* name_of(Kind kind) {
 
 }  // namespace
 
+bool is_handle(const void* handle, [[maybe_unused]] Kind kind) noexcept {
+#ifdef HADAL_CHECKED_HANDLES
+  return handle != nullptr && lives(handle, kind);
+#else
+  return handle != nullptr;
+#endif
+}
+
 absl::Status check_pointer(const void* handle, Kind kind) {
   if (handle == nullptr) {
     return fail(HADAL_E_INVALID_ARGUMENT, absl::StrCat("the ", name_of(kind), " is NULL"),
                 "Check the status of the call that should have made it.");
   }
-#ifdef HADAL_CHECKED_HANDLES
-  if (!lives(handle, kind)) {
+  if (!is_handle(handle, kind)) {
     return fail(HADAL_E_BAD_HANDLE,
                 absl::StrCat("the pointer given as a ", name_of(kind), " is none that lives"),
                 "It was freed, is of another type, or was never made by hadal.");
   }
-#endif
   return absl::OkStatus();
 }
 

@@ -37,6 +37,7 @@ absl::Status check_handle(const Handle* handle, Kind kind, const Runtime* runtim
 
 // Whether the pointer may be looked into at all: it is not NULL and, in checked builds, one of ours
 // of this kind that lives.
+bool is_handle(const void* handle, Kind kind) noexcept;
 absl::Status check_pointer(const void* handle, Kind kind);
 
 }  // namespace hadal::capi

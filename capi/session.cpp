@@ -8,6 +8,20 @@
 using hadal::capi::guard;
 using hadal::capi::guard_any;
 
+namespace {
+
+// A handle for the request that `create` makes. The handle is there first: a request without an
+// owner would stay on its scheduler's list.
+template <class Create>
+absl::Status make_request(hadal_request** out, Create&& create) {
+  auto handle = std::make_unique<hadal_request>(nullptr);
+  HADAL_ASSIGN_OR_RETURN(handle->impl, create());
+  *out = handle.release();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 hadal_status hadal_session_create(hadal_model* model, const hadal_config* config,
                                   hadal_session** out, hadal_error** error) {
   return guard_any(model, error, [&](hadal_model& m) -> absl::Status {
@@ -110,10 +124,7 @@ hadal_status hadal_session_prefill(hadal_session* session, const hadal_config* c
   return guard(session, error, [&](hadal_session& s) -> absl::Status {
     HADAL_RETURN_IF_ERROR(hadal::capi::require("out", out));
     HADAL_ASSIGN_OR_RETURN(const hadal::Config options, hadal::capi::config_in(config));
-    HADAL_ASSIGN_OR_RETURN(std::shared_ptr<hadal::Request> request,
-                           hadal::PrefillRequest::create(s.impl, options));
-    *out = new hadal_request(std::move(request));
-    return absl::OkStatus();
+    return make_request(out, [&] { return hadal::PrefillRequest::create(s.impl, options); });
   });
 }
 
@@ -132,10 +143,8 @@ hadal_status hadal_session_generate(hadal_session* session, const hadal_sampler*
     HADAL_RETURN_IF_ERROR(hadal::capi::require("out", out));
     HADAL_RETURN_IF_ERROR(hadal::capi::check_pointer(sampler, hadal_sampler::kKind));
     HADAL_ASSIGN_OR_RETURN(const hadal::Config options, hadal::capi::config_in(config));
-    HADAL_ASSIGN_OR_RETURN(std::shared_ptr<hadal::Request> request,
-                           hadal::GenerateRequest::create(s.impl, sampler->impl, options));
-    *out = new hadal_request(std::move(request));
-    return absl::OkStatus();
+    return make_request(
+        out, [&] { return hadal::GenerateRequest::create(s.impl, sampler->impl, options); });
   });
 }
 

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "absl/cleanup/cleanup.h"
+
 namespace hadal {
 
 GenerateRequest::GenerateRequest(std::shared_ptr<Session> session, const Sampler& sampler,
@@ -46,7 +48,9 @@ absl::Status GenerateRequest::prompt_done(std::vector<float> logits) {
     best_.push_back(std::move(p.best));
   }
   HADAL_CHECK(session.push(token));
+  absl::Cleanup take_back = [&session] { session.pop(); };
   announce(token, logprob);
+  std::move(take_back).Cancel();
 
   const bool ends = tokenizer.ends_generation(token);
   if (!ends) emit_text(answer_->push(token));

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/cleanup/cleanup.h"
+
 namespace hadal {
 
 PrefillRequest::PrefillRequest(std::shared_ptr<Session> session)
@@ -18,8 +20,8 @@ absl::StatusOr<std::shared_ptr<PrefillRequest>> PrefillRequest::create(
 absl::Status PrefillRequest::enlist(PrefillRequest& request) {
   Session& session = request.session();
   HADAL_RETURN_IF_ERROR(session.claim());
+  absl::Cleanup release = [&session] { session.release(); };
   if (session.length() == 0) {
-    session.release();
     return fail(HADAL_E_INVALID_ARGUMENT, "the session is empty: there is nothing to compute",
                 "Append tokens or text, or add messages and apply the chat format, first.");
   }
@@ -30,6 +32,7 @@ absl::Status PrefillRequest::enlist(PrefillRequest& request) {
   const MutexLock lock(&scheduler.mutex());
   scheduler.add(&request);
   request.enlisted_ = true;
+  std::move(release).Cancel();
   return absl::OkStatus();
 }
 
@@ -52,7 +55,12 @@ void PrefillRequest::abandon() {
   session_->release();
 }
 
+// What goes wrong here is this request's own: the others of the pass must not fail with it.
 absl::Status PrefillRequest::rows_done(int64_t n, std::vector<float> logits) {
+  return caught([&] { return take_rows(n, std::move(logits)); });
+}
+
+absl::Status PrefillRequest::take_rows(int64_t n, std::vector<float> logits) {
   if (!prompt_is_done_) {
     n_done_ += n;
     prompt_is_done_ = !logits.empty();

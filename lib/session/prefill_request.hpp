@@ -33,6 +33,8 @@ class PrefillRequest : public Request, protected Rows {
   virtual absl::Status prompt_done(std::vector<float> logits);
 
  private:
+  absl::Status take_rows(int64_t n, std::vector<float> logits);
+
   const std::shared_ptr<Session> session_;
   bool enlisted_ = false;
   int64_t n_total_ = 0;  // rows of the prompt

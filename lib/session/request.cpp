@@ -1,8 +1,6 @@
 #include "lib/session/request.hpp"
 
-#include <exception>
 #include <limits>
-#include <new>
 
 #include "lib/base/float_environment.hpp"
 
@@ -24,7 +22,11 @@ hadal_event public_event(const Event& event) {
 }
 
 Request::Request(std::shared_ptr<Runtime> runtime)
-    : runtime_(std::move(runtime)), created_ns_(now_ns()) {}
+    : runtime_(std::move(runtime)),
+      created_ns_(now_ns()),
+      cancelled_status_(fail(HADAL_E_CANCELLED, "the request was cancelled", kNoHint)),
+      no_memory_status_(fail(HADAL_E_NO_MEMORY, "out of host memory",
+                             "Free memory and try again, or use a smaller context.")) {}
 
 Request::~Request() {
   if (callback_.destroy != nullptr) callback_.destroy(callback_.user_data);
@@ -44,8 +46,10 @@ void Request::start() {
   if (started_.load(std::memory_order_acquire)) return;
   started_ns_ = now_ns();
   update_stats([&](RequestStats& s) { s.queue_ns = started_ns_ - created_ns_; });
+  Driver* driver = runtime_->driver();
+  if (driver != nullptr) driver->add(this);  // if memory is out, nothing has started
   started_.store(true, std::memory_order_release);
-  if (Driver* driver = runtime_->driver()) driver->add(this);
+  if (driver != nullptr) driver->wake();
 }
 
 absl::StatusOr<hadal_status> Request::step(uint64_t budget_ns) {
@@ -107,19 +111,9 @@ void Request::advance(uint64_t unit_budget_ns) {
   const DefaultFloatEnvironment environment;  // this may be a thread of the host
   absl::Status status;
   if (cancel_wanted()) {
-    status = fail(HADAL_E_CANCELLED, "the request was cancelled", kNoHint);
+    status = cancelled_status_;
   } else if (can_work()) {
-    try {
-      status = work(unit_budget_ns);
-    } catch (const std::bad_alloc&) {
-      status = fail(HADAL_E_NO_MEMORY, "out of host memory",
-                    "Free memory and try again, or use a smaller context.");
-    } catch (const std::exception& bug) {
-      status = fail(HADAL_E_INTERNAL, bug.what(), "This is a bug of hadal: please report it.");
-    } catch (...) {
-      status = fail(HADAL_E_INTERNAL, "an unknown exception",
-                    "This is a bug of hadal: please report it.");
-    }
+    status = caught([&] { return work(unit_budget_ns); });
   }
   if (!status.ok() && !ended()) end(std::move(status));
 }
@@ -177,8 +171,7 @@ void Request::close() {
   cancel();
   if (Driver* driver = runtime_->driver()) driver->remove(this);
   const MutexLock lock(&lane());
-  // Nobody can ask for the reason any more, and letting go must not need memory.
-  if (!ended()) end(absl::CancelledError());
+  if (!ended()) end(cancelled_status_);
 }
 
 bool Request::has_events() const { return n_events_.load(std::memory_order_acquire) > 0; }

@@ -7,8 +7,9 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
-#include <functional>
+#include <exception>
 #include <memory>
+#include <new>
 #include <string>
 
 #include "lib/base/deadline.hpp"
@@ -86,6 +87,25 @@ class Request {
   bool cancel_wanted() const { return cancelled_.load(std::memory_order_acquire); }
   uint64_t started_ns() const { return started_ns_; }
 
+  // What `part`, a part of the work, answers, or what its exception amounts to.
+  template <class Part>
+  absl::Status caught(Part&& part) const noexcept {
+    constexpr absl::string_view kReport = "This is a bug of hadal: please report it.";
+    try {
+      try {
+        return part();
+      } catch (const std::bad_alloc&) {
+        return no_memory_status_;
+      } catch (const std::exception& bug) {
+        return fail(HADAL_E_INTERNAL, bug.what(), kReport);
+      } catch (...) {
+        return fail(HADAL_E_INTERNAL, "an unknown exception", kReport);
+      }
+    } catch (...) {  // there was no memory left to say what it was
+      return no_memory_status_;
+    }
+  }
+
   template <class Change>
   void update_stats(Change&& change) {
     const MutexLock lock(&mutex_);
@@ -102,6 +122,8 @@ class Request {
 
   const std::shared_ptr<Runtime> runtime_;
   const uint64_t created_ns_;
+  // Made beforehand: to end a request must not need memory.
+  const absl::Status cancelled_status_, no_memory_status_;
   uint64_t started_ns_ = 0;  // written once, before the first unit of work
   std::atomic<bool> started_{false};
   std::atomic<bool> cancelled_{false};

@@ -19,11 +19,8 @@ Driver::~Driver() {
 }
 
 void Driver::add(Request* request) {
-  {
-    const MutexLock lock(&mutex_);
-    entries_.push_back(std::make_unique<Entry>(Entry{request}));
-  }
-  work_.notify_one();
+  const MutexLock lock(&mutex_);
+  entries_.push_back(std::make_unique<Entry>(Entry{request}));
 }
 
 void Driver::remove(Request* request) {

@@ -28,7 +28,7 @@ class Driver {
   Driver();
   ~Driver();
 
-  void add(Request* request);
+  void add(Request* request);  // then wake(), once it can work
   // Waits for a unit of work under way on it.
   void remove(Request* request);
   void wake();

@@ -246,4 +246,10 @@ bool Session::push(int32_t token) {
   return true;
 }
 
+void Session::pop() {
+  const MutexLock lock(&mutex_);
+  HADAL_CHECK(tokens_.size() > n_computed_);
+  tokens_.pop_back();
+}
+
 }  // namespace hadal

@@ -53,6 +53,7 @@ class Session {
   void advance(int64_t n, std::vector<float> logits);
   // Queues a token that was generated. False if the context is full.
   bool push(int32_t token);
+  void pop();  // that token, before it is computed
   bool is_full() const { return static_cast<int64_t>(length()) >= context_; }
 
  private:
