@@ -1,5 +1,4 @@
 // Functions without a handle: versions, names of statuses, the table of options.
-#include "backends/loader.hpp"
 #include "capi/arguments.hpp"
 #include "capi/guard.hpp"
 

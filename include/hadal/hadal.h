@@ -492,7 +492,8 @@ HADAL_API void hadal_request_cancel(hadal_request* request);
 HADAL_API hadal_status hadal_request_set_callback(hadal_request* request, hadal_event_fn fn,
                                                   void* user_data, void (*destroy)(void* user_data),
                                                   hadal_error** error);
-/* The model of a finished load; again gives another handle to the same model. [one] */
+/* The model of a finished load; again gives another handle to the same model. E_INVALID_ARGUMENT
+ * before the end, and of a load that failed. [one] */
 HADAL_API hadal_status hadal_request_take_model(hadal_request* request, hadal_model** out,
                                                 hadal_error** error);
 /* The best tokens at a position of the session that this request generated, best first, with their

@@ -1,5 +1,5 @@
 // C++17 over the C functions of hadal.h, and nothing but those functions: a program built with this
-// header runs with every later libhadal of the same major version. hadal.h is the manual; a method
+// header runs with every later libhadal of the same soname. hadal.h is the manual; a method
 // here is called like its C function less the object's name. Failures throw hadal::Error; without
 // exceptions (-fno-exceptions, or HADAL_NO_EXCEPTIONS defined) the same functions return
 // hadal::Result<T>. Owners are move-only and may be destroyed in any order.

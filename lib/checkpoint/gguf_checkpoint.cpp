@@ -222,7 +222,7 @@ class GgufCheckpoint : public Checkpoint {
     return absl::OkStatus();
   }
 
-  // block_count includes the MTP layers, if the file has them at all (traps.md M15).
+  // block_count includes the MTP layers, if the file has them at all.
   absl::Status count_layers() {
     HADAL_ASSIGN_OR_RETURN(const std::optional<int64_t> blocks,
                            metadata().integer(key("block_count")));
@@ -328,7 +328,7 @@ class GgufCheckpoint : public Checkpoint {
   }
 
   // Group keys are written since October 2025 only. V3 routed without its groups answers fluently
-  // and worse (traps.md G11).
+  // and worse.
   absl::Status recognise_v3(const Log& log) {
     if (has(key("expert_group_count")) || has(key("expert_group_used_count")))
       return absl::OkStatus();
@@ -345,8 +345,7 @@ class GgufCheckpoint : public Checkpoint {
     return absl::OkStatus();
   }
 
-  // Kimi-K2 was trained with betas 1 and 1; its files made before December 2025 do not say so
-  // (traps.md A18, F5).
+  // Kimi-K2 was trained with betas 1 and 1; its files made before December 2025 do not say so.
   absl::Status recognise_kimi_k2(const Log& log) {
     if (!is_yarn() || has(key("rope.scaling.yarn_beta_fast")) ||
         has(key("rope.scaling.yarn_beta_slow"))) {

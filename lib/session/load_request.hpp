@@ -18,7 +18,7 @@ class LoadRequest : public Request {
                                                              absl::string_view path,
                                                              const Config& config);
 
-  // E_INVALID_ARGUMENT before the end, the failure if there was one.
+  // E_INVALID_ARGUMENT before the end, and of a load that failed.
   absl::StatusOr<std::shared_ptr<ServedModel>> model();
 
  private:

@@ -1,7 +1,5 @@
 #include "lib/text/chat_format.hpp"
 
-#include <cctype>
-
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"

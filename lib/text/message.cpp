@@ -54,7 +54,7 @@ absl::StatusOr<Role> role_from_name(absl::string_view name) {
 
 absl::StatusOr<Message> message_from_json(absl::string_view json) {
   const absl::StatusOr<SortedJson> parsed = parse_sorted_json(json, "message");
-  if (!parsed.ok()) return refuse(message_of(parsed.status()));
+  if (!parsed.ok()) return fail(HADAL_E_INVALID_ARGUMENT, message_of(parsed.status()), kShape);
   if (!parsed->is_object()) return refuse("wanted an object");
 
   Message message;

@@ -50,6 +50,13 @@ TEST(MessageTest, ToolCallsAndToolResult) {
   EXPECT_EQ(result->tool_call_id, "c1");
 }
 
+TEST(MessageTest, WhatIsNoJsonIsSaidOnce) {
+  const absl::Status status = message_from_json("{").status();
+  EXPECT_EQ(code_of(status), HADAL_E_INVALID_ARGUMENT);
+  EXPECT_THAT(message_of(status), testing::StartsWith("message: not valid JSON"));
+  EXPECT_THAT(hint_of(status), HasSubstr("tool_calls"));
+}
+
 TEST(MessageTest, WhatIsNoMessageIsRefused) {
   for (const char* json :
        {"", "null", "[]", "\"user\"", "{", R"({"role": "user"})", R"({"content": "x"})",
