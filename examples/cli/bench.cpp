@@ -52,20 +52,21 @@ class Rates {
 // The same in every run of the program, so that runs can be compared.
 class RandomTokens {
  public:
+  // Of those that the tokenizer has: the embedding may have more rows, and a session refuses them.
   explicit RandomTokens(const hadal::Model& model) {
-    const Json config =
-        Json::parse(std::string(model.metadata("hadal.config").value_or("{}")), nullptr, false);
-    vocab_size_ = std::max(1u, config.value("vocab_size", 1u));
+    const Json texts = Json::parse(
+        std::string(model.metadata("tokenizer.ggml.tokens").value_or("[]")), nullptr, false);
+    n_tokens_ = std::max<size_t>(1, texts.is_array() ? texts.size() : 0);
   }
   std::vector<int32_t> next(int64_t n) {
     std::vector<int32_t> tokens(static_cast<size_t>(n));
-    for (int32_t& token : tokens) token = static_cast<int32_t>(random_() % vocab_size_);
+    for (int32_t& token : tokens) token = static_cast<int32_t>(random_() % n_tokens_);
     return tokens;
   }
 
  private:
   std::mt19937 random_{1};
-  uint32_t vocab_size_;
+  size_t n_tokens_;
 };
 
 }  // namespace
