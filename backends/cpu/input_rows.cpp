@@ -1,15 +1,6 @@
 #include "backends/cpu/input_rows.hpp"
 
-#include "backends/cpu/weight_rows.hpp"
-
 namespace hadal::cpu {
-
-const Int8Kernels* int8_kernels(const Kernels& kernels, DType dtype) {
-  const std::optional<Format> format = fast_format(dtype);
-  if (!format) return nullptr;
-  const Int8Kernels& found = kernels.int8_formats[*format];
-  return found.multiply_row == nullptr ? nullptr : &found;
-}
 
 void round_rows(Workers& workers, const float* const* rows, int64_t n, int64_t n_cols,
                 Int8Stretch* to, const Int8Stretch** pointers) {

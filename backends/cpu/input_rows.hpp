@@ -4,7 +4,6 @@
 
 #include "backends/cpu/kernels.hpp"
 #include "backends/cpu/workers.hpp"
-#include "lib/tensor/dtype.hpp"
 
 namespace hadal::cpu {
 
@@ -22,9 +21,6 @@ constexpr int64_t stretches(int64_t n_cols) { return (n_cols + kStretch - 1) / k
 constexpr size_t rounded_bytes(int64_t n_rows, int64_t n_cols) {
   return static_cast<size_t>(n_rows * stretches(n_cols)) * sizeof(Int8Stretch);
 }
-
-// The kernels for products of this type in 8 bits; null where there are none, or none are wanted.
-const Int8Kernels* int8_kernels(const Kernels& kernels, DType dtype);
 
 // Rounds n rows of n_cols, on all threads, to `to`, and sets pointers[i] to where row i went.
 void round_rows(Workers& workers, const float* const* rows, int64_t n, int64_t n_cols,

@@ -88,9 +88,9 @@ struct FormatKernels {
 // Block formats hold small whole numbers with scales, so most of a product can be whole numbers
 // too, if x is rounded to 8 bits: level = round(x / scale), scale = largest |x| of kStretch columns
 // / 127. A product is then
-//   for each stretch:  block = sum over sub-blocks of (sum of weight level * x level) * weight
-//   scale
-//                      out += block * x scale
+//   block = sum over sub-blocks of (sum of weight level * x level) * weight scale,
+//   out += block * x scale,
+// one stretch after the other,
 // where the sums of levels are exact and the rest is f32, in this order. Hence again the same bits
 // in whatever batch a row comes and however the work is split, and on AVX2 and AVX-512 alike.
 
@@ -106,7 +106,7 @@ struct alignas(64) Int8Stretch {
   float scale;
 };
 
-// Up to kInt8Rows rows of a weight times one row of x.
+// Rows of a weight times one row of x.
 struct Int8RowProduct {
   const uint8_t* w;
   int64_t w_stride_bytes;
@@ -117,7 +117,8 @@ struct Int8RowProduct {
   const uint8_t* next;  // what will be read after these rows, to be fetched ahead
 };
 
-// The same times n_x rows of x. What the rows are decoded into is the caller's, to be reused.
+// At most kInt8Rows rows times n_x rows of x. What the rows are decoded into is the caller's, to be
+// reused.
 struct Int8PanelProduct {
   const uint8_t* w;
   int64_t w_stride_bytes;

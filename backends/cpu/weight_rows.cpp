@@ -10,6 +10,7 @@
 #include "lib/tensor/block_formats.hpp"
 
 namespace hadal::cpu {
+namespace {
 
 std::optional<Format> fast_format(DType dtype) {
   switch (dtype) {
@@ -32,8 +33,6 @@ std::optional<Format> fast_format(DType dtype) {
     default: return std::nullopt;
   }
 }
-
-namespace {
 
 const uint8_t* bytes(const std::byte* p) { return reinterpret_cast<const uint8_t*>(p); }
 
@@ -81,6 +80,13 @@ void multiply_int8_rows(const Int8Kernels& kernels, const Desk& desk, const Weig
 }
 
 }  // namespace
+
+const Int8Kernels* int8_kernels(const Kernels& kernels, DType dtype) {
+  const std::optional<Format> format = fast_format(dtype);
+  if (!format) return nullptr;
+  const Int8Kernels& found = kernels.int8_formats[*format];
+  return found.multiply_row == nullptr ? nullptr : &found;
+}
 
 void decode(const Kernels& kernels, DType dtype, const std::byte* from, int64_t n, float* to) {
   if (const std::optional<Format> format = fast_format(dtype)) {

@@ -1,16 +1,14 @@
 // Rows of a weight, decoded or multiplied, on the calling thread.
 #pragma once
 
-#include <optional>
-
 #include "backends/backend.hpp"
 #include "backends/cpu/input_rows.hpp"
 #include "backends/cpu/workers.hpp"
 
 namespace hadal::cpu {
 
-// The formats that have kernels of their own.
-std::optional<Format> fast_format(DType dtype);
+// The kernels for products of this type in 8 bits; null where there are none, or none are wanted.
+const Int8Kernels* int8_kernels(const Kernels& kernels, DType dtype);
 
 // n elements from `from` on, whole blocks.
 void decode(const Kernels& kernels, DType dtype, const std::byte* from, int64_t n, float* to);

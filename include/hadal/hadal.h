@@ -115,8 +115,8 @@ enum {
   HADAL_OPT_CHUNK_ROWS = 205, /* i64: most tokens in one pass; 0 (default): chosen by hadal      */
   HADAL_OPT_CPU_ACTIVATIONS = 206, /* str: "int8" (default): activations that are multiplied with
                                       weights in block formats are rounded to 8 bits, 256 to a
-                                      scale; an error far below that of the weights, and several
-                                      times the speed. "f32": never rounded */
+                                      scale; an error far below that of the weights, and
+                                      about three times the speed. "f32": never rounded */
   /* session */
   HADAL_OPT_CONTEXT = 300,    /* i64: most tokens; 0 (default): what the model was trained for    */
   HADAL_OPT_CACHE_TYPE = 301, /* str: element type of the latent cache: "f32" (default) */

@@ -36,7 +36,7 @@ void relax() {
 #endif
 }
 
-// Looks for something to come true, for as long as waking up from sleep would take about twice.
+// Looks for something to come true, for a little longer than it takes to wake up from sleep.
 template <class Condition>
 bool comes_soon(Condition&& condition) {
   constexpr auto kPatience = std::chrono::microseconds(50);

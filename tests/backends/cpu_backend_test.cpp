@@ -8,7 +8,6 @@
 #include <random>
 
 #include "backends/cpu/cpu_features.hpp"
-#include "backends/cpu/input_rows.hpp"
 #include "backends/cpu/weight_rows.hpp"
 #include "lib/tensor/block_formats.hpp"
 #include "tests/backends/backend_test.hpp"

@@ -25,6 +25,18 @@ TEST(LoaderTest, AutoIsTheFastestThereIs) {
   EXPECT_STREQ((*backend)->name(), "cpu");
 }
 
+TEST(LoaderTest, ActivationsAreOfATypeThatThereIs) {
+  for (const char* activations : {"int8", "f32"}) {
+    EXPECT_TRUE(
+        make_backend({"cpu", "auto", activations}, Memory::create(nullptr, 0), caller_only()).ok());
+  }
+  const absl::Status refused =
+      make_backend({"cpu", "auto", "int4"}, Memory::create(nullptr, 0), caller_only()).status();
+  EXPECT_EQ(code_of(refused), HADAL_E_OUT_OF_RANGE);
+  EXPECT_NE(message_of(refused).find("int4"), std::string::npos);
+  EXPECT_NE(hint_of(refused).find("f32"), std::string::npos);
+}
+
 TEST(LoaderTest, AnInstructionSetIsKeptToOrRefused) {
   const auto scalar = make("cpu", "scalar");
   ASSERT_TRUE(scalar.ok());
