@@ -2,7 +2,7 @@
 # (HADAL_ABSEIL_SOURCE, see fetch_abseil.sh), which leaves no trace in libhadal.so's dependencies and
 # symbols. Only the archives that something links are built.
 set(HADAL_ABSEIL_SOURCE "" CACHE PATH "Source tree of Abseil for a private static build")
-set(HADAL_ABSEIL_PARTS status statusor strings flat_hash_map core_headers)
+set(HADAL_ABSEIL_PARTS status statusor strings hash core_headers)
 
 add_library(hadal_abseil INTERFACE)
 if(HADAL_ABSEIL_SOURCE)

@@ -445,7 +445,9 @@ class Request : public detail::Owner<hadal_request, hadal_request_free> {
     hadal_error* error = nullptr;
     const hadal_status status =
         hadal_request_logprobs(get(), position, tokens.data(), values.data(), top, &found, &error);
-    if (status < 0) {
+    if (top == 0 && status == HADAL_E_BUFFER_TOO_SMALL) {
+      hadal_error_free(error);  // how many there are was not asked for
+    } else if (status < 0) {
       return detail::fail<std::vector<TokenLogprob>>(error);
     }
     std::vector<TokenLogprob> out;

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "absl/cleanup/cleanup.h"
+
 namespace hadal {
 namespace {
 
@@ -70,7 +72,10 @@ class SystemFile : public File {
       return system_error(HADAL_E_IO, path(), "mapping the file", errno,
                           "Set the option mmap to 0: the file is then read into memory.");
     }
-    return std::make_shared<SystemMapping>(data, size);
+    absl::Cleanup unmap = [&] { munmap(data, size); };
+    auto mapping = std::make_shared<SystemMapping>(data, size);
+    std::move(unmap).Cancel();
+    return mapping;
   }
 
  private:
@@ -95,18 +100,18 @@ class SystemFiles : public FileSystem {
       return system_error(HADAL_E_IO, path, "opening the file", errno,
                           "Check that this user may read the file.");
     }
+    absl::Cleanup close_again = [&] { close(fd); };
     struct stat info;
     if (fstat(fd, &info) != 0) {
-      const int os_error = errno;
-      close(fd);
-      return system_error(HADAL_E_IO, path, "asking for its size", os_error, "Try again.");
+      return system_error(HADAL_E_IO, path, "asking for its size", errno, "Try again.");
     }
     if (!S_ISREG(info.st_mode)) {
-      close(fd);
       return fail(HADAL_E_UNSUPPORTED, absl::StrCat(path, ": not a regular file"),
                   "Give the path of a GGUF file.");
     }
-    return std::make_shared<SystemFile>(name, fd, static_cast<uint64_t>(info.st_size));
+    auto file = std::make_shared<SystemFile>(name, fd, static_cast<uint64_t>(info.st_size));
+    std::move(close_again).Cancel();
+    return file;
   }
 };
 
@@ -159,17 +164,18 @@ class HostFiles : public FileSystem {
   explicit HostFiles(SharedTable<hadal_io> io) : io_(std::move(io)) {}
 
   absl::StatusOr<std::shared_ptr<const File>> open(absl::string_view path) override {
-    void* file = nullptr;
+    void* handle = nullptr;
     const HostTable<hadal_io>& io = *io_;
-    const int32_t answer = io->open(io->user_data, path.data(), path.size(), HADAL_IO_READ, &file);
+    const int32_t answer =
+        io->open(io->user_data, path.data(), path.size(), HADAL_IO_READ, &handle);
     if (answer != HADAL_OK) return host_failure(path, "opening the file", answer);
+    absl::Cleanup close_again = [&] { io->close(io->user_data, handle); };
     uint64_t size = 0;
-    const int32_t size_answer = io->size(io->user_data, file, &size);
-    if (size_answer != HADAL_OK) {
-      io->close(io->user_data, file);
-      return host_failure(path, "asking for its size", size_answer);
-    }
-    return std::make_shared<HostFile>(std::string(path), io_, file, size);
+    const int32_t size_answer = io->size(io->user_data, handle, &size);
+    if (size_answer != HADAL_OK) return host_failure(path, "asking for its size", size_answer);
+    auto file = std::make_shared<HostFile>(std::string(path), io_, handle, size);
+    std::move(close_again).Cancel();
+    return file;
   }
 
  private:

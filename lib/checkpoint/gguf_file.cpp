@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "lib/base/checked.hpp"
+#include "lib/base/hash_map.hpp"
 #include "lib/checkpoint/gguf_types.hpp"
 #include "lib/checkpoint/header_reader.hpp"
 
@@ -384,7 +384,7 @@ class Parser {
   GgufTotals& totals_;
   HeaderReader reader_;
   GgufFile gguf_;
-  absl::flat_hash_map<std::string, uint64_t> tensor_at_;
+  HashMap<std::string, uint64_t> tensor_at_;
 };
 
 }  // namespace

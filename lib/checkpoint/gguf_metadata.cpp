@@ -157,7 +157,7 @@ absl::Status GgufMetadata::unsupported(absl::string_view key, absl::string_view 
   const Entry* entry = find(key);
   HADAL_CHECK(entry != nullptr);
   return fail(HADAL_E_UNSUPPORTED,
-              absl::StrCat(path_, ": ", key, " (at byte ", entry->at, ") is ", found,
+              absl::StrCat(path_, ": ", printable(key), " (at byte ", entry->at, ") is ", found,
                            ", which hadal cannot run"),
               hint);
 }

@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "lib/base/hash_map.hpp"
 #include "lib/base/status.hpp"
 
 namespace hadal {
@@ -108,7 +108,7 @@ class GgufMetadata {
 
   std::string path_;
   std::vector<Entry> entries_;
-  absl::flat_hash_map<std::string, size_t> by_key_;
+  HashMap<std::string, size_t> by_key_;
 };
 
 }  // namespace hadal

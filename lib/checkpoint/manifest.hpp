@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "lib/base/hash_map.hpp"
 #include "lib/base/status.hpp"
 #include "lib/tensor/dtype.hpp"
 
@@ -32,7 +32,7 @@ class Manifest {
 
  private:
   std::vector<TensorEntry> entries_;
-  absl::flat_hash_map<std::string, size_t> by_name_;
+  HashMap<std::string, size_t> by_name_;
 };
 
 }  // namespace hadal

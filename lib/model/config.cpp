@@ -88,6 +88,9 @@ void read_attention(Reader& read, ModelConfig& c) {
 
   const std::string scaling = read.text("rope_scaling.type", "none");
   if (scaling != "yarn") return;
+  if (c.rope_theta <= 1.0) {  // YaRN divides by its logarithm
+    read.complain("rope_theta", absl::StrCat("found ", c.rope_theta, ", YaRN wants more than 1"));
+  }
   YarnScaling yarn;
   yarn.factor = read.real("rope_scaling.factor", 1.0, 1e6);
   yarn.beta_fast = read.real("rope_scaling.beta_fast", 1e-6, 1e6, 32.0);

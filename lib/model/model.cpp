@@ -4,6 +4,7 @@
 
 #include "backends/loader.hpp"
 #include "lib/base/json.hpp"
+#include "lib/base/utf8.hpp"
 
 namespace hadal {
 namespace {
@@ -24,11 +25,10 @@ int32_t rows_of_a_chunk(const ModelConfig& config, const ModelOptions& options) 
 const char* Model::metadata(absl::string_view key) const {
   const MutexLock lock(&metadata_mutex_);
   const auto known = metadata_.find(key);
-  if (known != metadata_.end()) return known->second ? known->second->c_str() : nullptr;
+  if (known != metadata_.end()) return known->second.c_str();
   std::optional<std::string> value = compose_metadata(key);
-  auto kept = value ? std::make_unique<std::string>(*std::move(value)) : nullptr;
-  if (!kept) return nullptr;  // not remembered: a host could ask for any number of absent keys
-  return metadata_.emplace(key, std::move(kept)).first->second->c_str();
+  if (!value) return nullptr;  // not remembered: a host could ask for any number of absent keys
+  return metadata_.emplace(key, *std::move(value)).first->second.c_str();
 }
 
 std::optional<std::string> Model::compose_metadata(absl::string_view key) const {
@@ -48,7 +48,9 @@ std::optional<std::string> Model::compose_metadata(absl::string_view key) const 
     }
     return write_json(list);
   }
-  return checkpoint_->metadata(key);
+  std::optional<std::string> value = checkpoint_->metadata(key);
+  if (value) value = to_utf8(*value);  // a text of the file may hold any bytes
+  return value;
 }
 
 ModelLoader::ModelLoader(Resources resources, std::string path, ModelOptions options)

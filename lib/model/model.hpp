@@ -7,9 +7,9 @@
 #include <optional>
 #include <string>
 
-#include "absl/container/flat_hash_map.h"
 #include "backends/backend.hpp"
 #include "backends/loader.hpp"
+#include "lib/base/hash_map.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/mutex.hpp"
 #include "lib/base/thread_pool.hpp"
@@ -77,7 +77,7 @@ class Model {
   std::vector<uint8_t> sampled_rows_;
 
   mutable Mutex metadata_mutex_;
-  mutable absl::flat_hash_map<std::string, std::unique_ptr<std::string>> metadata_
+  mutable HashMap<std::string, std::string> metadata_
       ABSL_GUARDED_BY(metadata_mutex_);
 };
 

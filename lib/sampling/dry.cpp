@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "lib/base/hash_map.hpp"
 #include "lib/sampling/sampler.hpp"
 #include "lib/sampling/stages.hpp"
 
@@ -61,7 +61,7 @@ void apply_dry(std::span<float> logits, std::span<const int32_t> history,
 
   // The longest repeat that each token would continue: the one after it in the text.
   const std::vector<size_t> repeats = common_prefixes(backwards);
-  absl::flat_hash_map<int32_t, size_t> longest;
+  HashMap<int32_t, size_t> longest;
   for (size_t i = 1; i < backwards.size(); ++i) {
     const size_t n = std::min(repeats[i], reach);
     if (n == 0 || n < allowed) continue;

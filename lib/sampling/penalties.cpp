@@ -2,7 +2,7 @@
 // its sign. Presence and frequency: subtracted, once and once per sight.
 #include <limits>
 
-#include "absl/container/flat_hash_map.h"
+#include "lib/base/hash_map.hpp"
 #include "lib/sampling/sampler.hpp"
 #include "lib/sampling/stages.hpp"
 
@@ -13,7 +13,7 @@ void apply_penalties(std::span<float> logits, std::span<const int32_t> history,
   const auto window = static_cast<size_t>(options.penalty_window);
   if (window > 0 && history.size() > window) history = history.last(window);
 
-  absl::flat_hash_map<int32_t, int64_t> sights;
+  HashMap<int32_t, int64_t> sights;
   for (const int32_t id : history) ++sights[id];
   // In no particular order, which does not matter: each id is changed once, on its own.
   for (const auto& [id, count] : sights) {

@@ -1,6 +1,9 @@
 #include "lib/session/sampler_options.hpp"
 
+#include <exception>
 #include <random>
+
+#include "absl/strings/str_cat.h"
 
 namespace hadal {
 
@@ -27,8 +30,13 @@ absl::StatusOr<SamplerOptions> sampler_options(const Config& config) {
   if (config.has(HADAL_OPT_SEED)) {
     o.seed = static_cast<uint64_t>(config.i64(HADAL_OPT_SEED));
   } else {
-    std::random_device system;
-    o.seed = (uint64_t{system()} << 32) | system();
+    try {
+      std::random_device system;
+      o.seed = (uint64_t{system()} << 32) | system();
+    } catch (const std::exception& no_device) {
+      return fail(HADAL_E_IO, absl::StrCat("asking the system for a seed: ", no_device.what()),
+                  "Set the option seed.");
+    }
   }
   return o;
 }

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "lib/base/hash_map.hpp"
 
 namespace hadal {
 
@@ -65,9 +65,9 @@ class Bpe {
   void merge_long(absl::string_view piece, Scratch& scratch, std::vector<int32_t>& out) const;
 
   std::array<int32_t, 256> byte_ids_;
-  absl::flat_hash_map<uint64_t, Merge> merges_;  // by pair of ids
+  HashMap<uint64_t, Merge> merges_;  // by pair of ids
   uint32_t next_rank_ = 0;
-  absl::flat_hash_map<absl::string_view, int32_t> whole_;
+  HashMap<absl::string_view, int32_t> whole_;
   size_t longest_whole_ = 0;
 };
 

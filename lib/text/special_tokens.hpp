@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "lib/base/hash_map.hpp"
 
 namespace hadal {
 
@@ -35,9 +35,9 @@ class SpecialTokens {
     return uint64_t{static_cast<uint32_t>(node)} << 8 | static_cast<uint8_t>(byte);
   }
 
-  std::array<bool, 256> begins_{};                // some token's text begins so
-  absl::flat_hash_map<uint64_t, int32_t> edges_;  // a trie: (node, byte) to node
-  std::vector<int32_t> id_of_node_ = {-1};        // -1: no text ends here
+  std::array<bool, 256> begins_{};          // some token's text begins so
+  HashMap<uint64_t, int32_t> edges_;        // a trie: (node, byte) to node
+  std::vector<int32_t> id_of_node_ = {-1};  // -1: no text ends here
 };
 
 }  // namespace hadal

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_join.h"
+#include "lib/base/hash_map.hpp"
 #include "lib/text/bpe.hpp"
 #include "lib/text/byte_alphabet.hpp"
 #include "lib/text/pre_tokenizer.hpp"
@@ -23,7 +23,7 @@ constexpr absl::string_view kDamaged =
 constexpr absl::string_view kEndsOfTurn[] = {"<｜end▁of▁sentence｜>", "<｜User｜>", "<|im_end|>",
                                              "<|EOT|>", "[EOS]"};
 
-using SpellingMap = absl::flat_hash_map<absl::string_view, int32_t>;
+using SpellingMap = HashMap<absl::string_view, int32_t>;
 
 }  // namespace
 

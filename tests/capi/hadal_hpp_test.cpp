@@ -205,6 +205,7 @@ void test_session(const hadal::Runtime& runtime, const hadal::Model& model) {
   EXPECT(take(answer.wait()) == HADAL_DONE);
   const std::vector<hadal::TokenLogprob> top = take(answer.logprobs(ids.size(), 3));
   EXPECT(top.size() == 3 && top[0].token == best && top[0].logprob >= top[1].logprob);
+  EXPECT(take(answer.logprobs(ids.size(), 0)).empty());
   EXPECT(take(answer.stats()).generated_tokens == tokens.size());
   EXPECT(take(runtime.stats()).generated_tokens >= tokens.size());
 

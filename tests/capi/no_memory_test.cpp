@@ -1,9 +1,6 @@
-// A walk with a loaded model in which each allocation of a small object fails, one after the other:
-// once, and from then on. Every call answers E_NO_MEMORY or succeeds, nothing ends the process, and
-// all can be freed afterwards. Usage: no_memory_test MODEL
-//
-// Loading is left out: Abseil's hash maps, which it fills, do not survive that an allocation
-// throws.
+// Two walks, loading a model and using a loaded one, in which each allocation of a small object
+// fails, one after the other: once, and from then on. Every call answers E_NO_MEMORY or succeeds,
+// nothing ends the process, and all can be freed afterwards. Usage: no_memory_test MODEL
 #include <hadal/hadal.h>
 
 #include <atomic>
@@ -157,6 +154,27 @@ bool fail_at(int64_t at, hadal_runtime* runtime, hadal_model* model) {
   return failed;
 }
 
+// The same for making a runtime and loading with it.
+bool fail_load_at(int64_t at, const hadal_config* config, const char* path) {
+  Walk walk = {nullptr, nullptr};
+  hadal_request* load = nullptr;
+  n_left = at;
+  hadal_status status = hadal_runtime_create(config, &walk.runtime, nullptr);
+  if (status == HADAL_OK) {
+    status = hadal_model_load(walk.runtime, path, std::strlen(path), nullptr, &load, nullptr);
+  }
+  if (status == HADAL_OK) status = walk.to_end(load);
+  if (status == HADAL_OK) status = hadal_request_take_model(load, &walk.model, nullptr);
+  const bool failed = n_left < 0;
+  if (!goes_on) n_left = INT64_MAX;
+  hadal_request_free(load);
+  hadal_model_free(walk.model);
+  hadal_runtime_free(walk.runtime);
+  n_left = INT64_MAX;
+  expect(status == HADAL_OK || status == HADAL_E_NO_MEMORY, hadal_status_name(status), at);
+  return failed;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -186,6 +204,14 @@ int main(int argc, char** argv) {
     hadal_request_free(load);
     hadal_model_free(model);
     hadal_runtime_free(runtime);
+    for (const bool all : {false, true}) {
+      goes_on = all;
+      int64_t at = 0;
+      while (n_failures < 20 && fail_load_at(at, config, argv[1])) ++at;
+      expect(at > 1000, "loading has fewer allocations than it should", at);
+      std::printf("%lld allocations of a load, %s, threads %lld\n", static_cast<long long>(at),
+                  all ? "all from there on" : "one at a time", static_cast<long long>(threads));
+    }
     hadal_config_free(config);
     expect(n_live == live_before, "something was not given back", 0);
   }

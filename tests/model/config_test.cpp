@@ -142,6 +142,7 @@ TEST(ConfigTest, NumbersThatContradictEachOtherAreRefused) {
   EXPECT_EQ(code_of(read_with("num_experts_per_tok", 129)), HADAL_E_FORMAT) << "128 are kept";
   EXPECT_TRUE(read_with("num_experts_per_tok", 128).ok());
   EXPECT_EQ(code_of(read_with("qk_rope_head_dim", 63)), HADAL_E_FORMAT) << "pairs";
+  EXPECT_EQ(code_of(read_with("rope_theta", 1.0)), HADAL_E_FORMAT) << "YaRN takes its logarithm";
   EXPECT_EQ(code_of(read_with("scoring_func", "tanh")), HADAL_E_FORMAT);
   EXPECT_EQ(code_of(read_with("topk_method", "best")), HADAL_E_FORMAT);
 }

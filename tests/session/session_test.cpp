@@ -47,10 +47,29 @@ TEST_F(SessionTest, TokensOutsideTheVocabularyAreRefused) {
   EXPECT_EQ(s->length(), 0u);
 }
 
+std::string bytes_of_toy() {
+  std::ifstream file(kToy, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+// Texts of a file may hold any bytes; what a host gets is UTF-8.
+TEST_F(SessionTest, MetadataIsUtf8WhateverTheFileHolds) {
+  std::string bytes = bytes_of_toy();
+  const std::string key = "general.name";
+  const size_t at = bytes.find(key);
+  ASSERT_NE(at, std::string::npos);
+  bytes[at + key.size() + 4 + 8] = '\xff';  // behind its type and length
+  const std::string path = testing::TempDir() + "broken_name.gguf";
+  std::ofstream(path, std::ios::binary) << bytes;
+  const auto model = load(runtime_, path);
+  const char* value = model->model->metadata("general.name");
+  ASSERT_NE(value, nullptr);
+  EXPECT_EQ(std::string(value).substr(0, 3), "\uFFFD");
+}
+
 // The toy without the last eight tokens of its vocabulary, which are padding: 312 tokens, 320 rows.
 std::string toy_with_fewer_tokens_than_rows() {
-  std::ifstream file(kToy, std::ios::binary);
-  std::string bytes(std::istreambuf_iterator<char>(file), {});
+  std::string bytes = bytes_of_toy();
   const auto number = [&](size_t at) {
     uint64_t value = 0;
     std::memcpy(&value, bytes.data() + at, sizeof value);
