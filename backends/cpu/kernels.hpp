@@ -126,8 +126,9 @@ struct Int8PanelProduct {
   const Int8Stretch* const* x;  // [n_x]
   int64_t n_x;
   int64_t k;
-  void* panel;  // kInt8PanelBytes, aligned to 64
-  float* sums;  // [n_x][kInt8Rows], aligned to 64: the results
+  void* panel;          // kInt8PanelBytes, aligned to 64
+  float* sums;          // [n_x][kInt8Rows], aligned to 64: the results
+  const uint8_t* next;  // what will be read after these rows, to be fetched ahead
 };
 // Levels, then for at most 16 sub-blocks a scale and half a min or for 8 a min, then one more.
 inline constexpr int kInt8PanelBytes = kInt8Rows * (kStretch + 16 * 4 + 8 * 4 + 4);

@@ -58,9 +58,10 @@ void multiply_panel_rows(const Kernels& kernels, const Desk& desk, const Weight&
 void multiply_int8_rows(const Int8Kernels& kernels, const Desk& desk, const Weight& w,
                         int64_t slice, int64_t first, int64_t n, const InputRows& x, float* out,
                         int64_t out_stride, const std::byte* next) {
+  if (next == nullptr) next = w.row(slice, first + n);
   if (x.n == 1) {
     kernels.multiply_row({bytes(w.row(slice, first)), w.row_stride_bytes, n, x.rounded[0], w.cols,
-                          out, bytes(next != nullptr ? next : w.row(slice, first + n))});
+                          out, bytes(next)});
     return;
   }
   static_assert(kInt8PanelBytes <= sizeof(float) * kPanelRows * kPanelCols &&
@@ -69,8 +70,10 @@ void multiply_int8_rows(const Int8Kernels& kernels, const Desk& desk, const Weig
     const int64_t n_x = std::min(kPassRows, x.n - j);
     for (int64_t r = 0; r < n; r += kInt8Rows) {
       const int64_t n_w = std::min<int64_t>(kInt8Rows, n - r);
+      const bool is_last = r + kInt8Rows >= n;
       kernels.multiply_panel({bytes(w.row(slice, first + r)), w.row_stride_bytes, n_w,
-                              x.rounded + j, n_x, w.cols, desk.panel, desk.sums});
+                              x.rounded + j, n_x, w.cols, desk.panel, desk.sums,
+                              bytes(is_last ? next : w.row(slice, first + r + n_w))});
       for (int64_t i = 0; i < n_x; ++i) {
         std::memcpy(out + (j + i) * out_stride + r, desk.sums + i * kInt8Rows,
                     static_cast<size_t>(n_w) * sizeof(float));

@@ -56,6 +56,15 @@ HADAL_INLINE void decode_stretch(const Rows& rows, int64_t offset, int n_cols, S
   }
 }
 
+// The bytes that a stretch of n rows has, of what will be read next: while one is worked on, the
+// next is fetched, for the rows are too many streams to be foreseen. To the L2 cache: there is more
+// on its way than the L1 cache can wait for.
+template <class Format>
+HADAL_INLINE void fetch_stretch(const uint8_t* next, int64_t n_rows) {
+  constexpr int64_t kBytes = kStretch / Format::Block::kElements * Format::Block::kSize;
+  for (int64_t line = 0; line < n_rows * kBytes; line += 64) __builtin_prefetch(next + line, 0, 2);
+}
+
 // Rows past the last are the last once more; their results are not looked at.
 HADAL_INLINE Rows rows_from(const uint8_t* w, int64_t stride, int64_t first, int64_t n) {
   Rows rows;
@@ -105,14 +114,12 @@ void int8_multiply_row(const Int8RowProduct& p) {
   constexpr int64_t kStretchBytes = kStretch / Block::kElements * Block::kSize;
   for (int64_t first = 0; first < p.n_w; first += kVecRows) {
     const Rows rows = rows_from(p.w, p.w_stride_bytes, first, p.n_w);
-    // The next rows, while these are worked on: they are too many streams to be foreseen.
     const int64_t after = first + kVecRows;
     const uint8_t* ahead = after < p.n_w ? p.w + after * p.w_stride_bytes : p.next;
     RowFloats out = broadcast_row(0.0f);
     int64_t offset = 0;
     for (int64_t k = 0; k < p.k; k += kStretch, offset += kStretchBytes) {
-      for (int64_t line = 0; line < kVecRows * kStretchBytes; line += 64)
-        __builtin_prefetch(ahead + line, 0, 2);
+      fetch_stretch<Format>(ahead, kVecRows);
       ahead += kVecRows * kStretchBytes;
       const int n_cols = static_cast<int>(p.k - k < kStretch ? p.k - k : kStretch);
       const Int8Stretch& x = p.x[k / kStretch];
@@ -250,24 +257,31 @@ HADAL_INLINE void int8_tile(Int8Panel& panel, int vec, int n_subs, const Int8Str
   }
 }
 
-// As many tiles of n_x rows of x as there are, from row j on; returns the row after them.
-template <class Shape, int n_x>
-HADAL_INLINE int64_t int8_tiles_of(Int8Panel& panel, int vec, int n_subs, const Int8PanelProduct& p,
-                                   int64_t s, int64_t j) {
-  for (; j + n_x <= p.n_x; j += n_x)
-    int8_tile<Shape, n_x>(panel, vec, n_subs, p.x + j, s, p.sums + j * kInt8Rows);
-  return j;
-}
-
-// Not inlined: shapes are fewer than formats.
+// Tiles over all rows of x. Not inlined: shapes are fewer than formats.
 template <class Shape>
 [[gnu::noinline]] void int8_tiles(Int8Panel& panel, int n_cols, const Int8PanelProduct& p,
                                   int64_t s) {
   const int n_subs = n_cols / Shape::kSub;
+  constexpr auto at_most = [](int n) { return n < kInt8TileX ? n : kInt8TileX; };
   for (int vec = 0; vec < kInt8Vecs; vec += kInt8TileW) {
-    int64_t j = int8_tiles_of<Shape, kInt8TileX>(panel, vec, n_subs, p, s, 0);
-    if constexpr (kInt8TileX > 3) j = int8_tiles_of<Shape, 3>(panel, vec, n_subs, p, s, j);
-    int8_tiles_of<Shape, 1>(panel, vec, n_subs, p, s, j);
+    const auto tile = [&]<int n_x>(int64_t j) HADAL_LAMBDA {
+      int8_tile<Shape, n_x>(panel, vec, n_subs, p.x + j, s, p.sums + j * kInt8Rows);
+    };
+    for (int64_t j = 0; j < p.n_x;) {
+      // As few tiles as there can be, and none of them much smaller than the others: experts often
+      // have few rows, and a small tile waits for each of its sums.
+      const int64_t left = p.n_x - j, n_tiles = (left + kInt8TileX - 1) / kInt8TileX;
+      const int64_t n = (left + n_tiles - 1) / n_tiles;
+      switch (n) {
+        case 1: tile.template operator()<1>(j); break;
+        case 2: tile.template operator()<2>(j); break;
+        case 3: tile.template operator()<3>(j); break;
+        case 4: tile.template operator()<at_most(4)>(j); break;
+        case 5: tile.template operator()<at_most(5)>(j); break;
+        default: tile.template operator()<kInt8TileX>(j);
+      }
+      j += n;
+    }
   }
 }
 
@@ -281,10 +295,13 @@ void int8_multiply_panel(const Int8PanelProduct& p) {
   auto& panel = *static_cast<Int8Panel*>(p.panel);
   for (int64_t i = 0; i < p.n_x * kInt8Rows; i += kVecRows)
     store_row_floats(p.sums + i, broadcast_row(0.0f));
+  const uint8_t* ahead = p.next;
   int64_t offset = 0;
   for (int64_t k = 0; k < p.k; k += kStretch, offset += kStretchBytes) {
     const int n_cols = static_cast<int>(p.k - k < kStretch ? p.k - k : kStretch);
     for (int vec = 0; vec < kInt8Vecs; ++vec) {
+      fetch_stretch<Format>(ahead, kVecRows);
+      ahead += kVecRows * kStretchBytes;
       const Rows rows = rows_from(p.w, p.w_stride_bytes, vec * kVecRows, p.n_w);
       PanelSink<Format> sink{panel, vec};
       decode_stretch<Format>(rows, offset, n_cols, sink);
