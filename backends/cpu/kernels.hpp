@@ -1,5 +1,5 @@
 // The inner loops of the cpu backend as a table of functions, one table per instruction set. Plain
-// structs only: files under isa/ include this one and nothing else of the project.
+// structs only: files under isa/ include this one and iq_books.hpp and nothing else of the project.
 //
 // All of them keep one rule, which gives every row of a result the same bits in whatever batch it
 // comes and however the work is split. A sum over the inner dimension k has kLanes partial sums;
@@ -38,6 +38,13 @@ enum Format {
   kFormatQ5K,
   kFormatQ6K,
   kFormatIq4Xs,
+  kFormatIq2Xxs,
+  kFormatIq2Xs,
+  kFormatIq2S,
+  kFormatIq3Xxs,
+  kFormatIq3S,
+  kFormatIq1S,
+  kFormatIq1M,
   kFormatCount,
 };
 
@@ -102,7 +109,9 @@ struct alignas(64) Int8Stretch {
   int8_t levels[kStretch];
   int16_t sums_of_16[16];  // of the levels 16 * i to 16 * i + 15
   int16_t sums_of_32[8];
-  int32_t minus_sums_of_32[8];  // as a weight whose levels have an offset wants them
+  // As weights whose levels have an offset want them.
+  int32_t minus_sums_of_16[16];
+  int32_t minus_sums_of_32[8];
   float scale;
 };
 

@@ -30,6 +30,13 @@ std::optional<Format> fast_format(DType dtype) {
     case DType::kQ5_K: return kFormatQ5K;
     case DType::kQ6_K: return kFormatQ6K;
     case DType::kIQ4_XS: return kFormatIq4Xs;
+    case DType::kIQ2_XXS: return kFormatIq2Xxs;
+    case DType::kIQ2_XS: return kFormatIq2Xs;
+    case DType::kIQ2_S: return kFormatIq2S;
+    case DType::kIQ3_XXS: return kFormatIq3Xxs;
+    case DType::kIQ3_S: return kFormatIq3S;
+    case DType::kIQ1_S: return kFormatIq1S;
+    case DType::kIQ1_M: return kFormatIq1M;
     default: return std::nullopt;
   }
 }

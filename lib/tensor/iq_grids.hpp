@@ -1,19 +1,15 @@
 // The code books of the IQ formats. Chosen by the formats' author from the vectors that are
 // frequent in real weights: they cannot be computed, only stored.
+//
+// An entry is a list of level numbers, element 0 in the lowest bits: 8 elements of 2 bits in the
+// iq2 and iq1 books, 4 elements of 3 bits in the iq3 books.
 #pragma once
 
 #include <cstdint>
 
-namespace hadal {
+#include "lib/tensor/iq_grid_entries.hpp"
 
-// An entry is a list of level numbers, element 0 in the lowest bits: 8 elements of 2 bits in the
-// iq2 and iq1 books, 4 elements of 3 bits in the iq3 books.
-extern const uint16_t kIq2xxsGrid[256];
-extern const uint16_t kIq2xsGrid[512];
-extern const uint16_t kIq2sGrid[1024];
-extern const uint16_t kIq3xxsGrid[256];
-extern const uint16_t kIq3sGrid[512];
-extern const uint16_t kIq1sGrid[2048];
+namespace hadal {
 
 // The values that the level numbers stand for.
 inline constexpr int8_t kIq2Levels[4] = {8, 25, 43, 0};

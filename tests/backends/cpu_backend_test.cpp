@@ -170,7 +170,7 @@ TEST(CpuBackendTest, RoundedActivationsAreMultipliedExactly) {
         }
       }
     }
-    EXPECT_EQ(n_types, 13);
+    EXPECT_EQ(n_types, 20);
   }
 }
 
@@ -197,6 +197,7 @@ TEST(CpuBackendTest, TheLargestSumsFit) {
           case DType::kQ3_K: keep(108, 2); break;
           case DType::kQ6_K: keep(208, 2); break;
           case DType::kMXFP4: keep(0, 1); break;
+          case DType::kIQ1_M: keep(48, 8); break;
           default: keep(0, 4); break;
         }
         const auto largest = test::weight_of(dtype, 1, 33, 1024, std::move(bytes));

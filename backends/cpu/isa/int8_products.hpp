@@ -4,6 +4,7 @@
 #pragma once
 
 #include "backends/cpu/isa/int8_formats.hpp"
+#include "backends/cpu/isa/int8_formats_iq.hpp"
 #include "backends/cpu/kernels.hpp"
 
 namespace {
@@ -31,8 +32,9 @@ HADAL_INLINE Ints first_sum(const Int8Stretch& x, int s) {
   if constexpr (Shape::kOffsetShift < 0) {
     return broadcast_int(0);
   } else {
-    static_assert(Shape::kSub == 32);
-    return shift_ints_left(broadcast_word(&x.minus_sums_of_32[s]), Shape::kOffsetShift);
+    static_assert(Shape::kSub == 16 || Shape::kSub == 32);
+    const int32_t* sums = Shape::kSub == 16 ? x.minus_sums_of_16 : x.minus_sums_of_32;
+    return shift_ints_left(broadcast_word(sums + s), Shape::kOffsetShift);
   }
 }
 template <class Shape>
@@ -340,6 +342,7 @@ void round_to_int8(const float* x, int64_t n, Int8Stretch* to) {
       int sum = 0;
       for (int i = 0; i < 16; ++i) sum += to->levels[16 * s + i];
       to->sums_of_16[s] = static_cast<int16_t>(sum);
+      to->minus_sums_of_16[s] = -sum;
     }
     for (int s = 0; s < 8; ++s) {
       const int sum = to->sums_of_16[2 * s] + to->sums_of_16[2 * s + 1];
@@ -357,11 +360,13 @@ constexpr Int8Kernels int8_kernels_of() {
 }  // namespace
 
 // In the order of enum Format.
-#define HADAL_INT8_KERNELS                                                                      \
-  {                                                                                             \
-    {}, {}, {}, int8_kernels_of<Int8Q4_0>(), int8_kernels_of<Int8Q4_1>(),                       \
-        int8_kernels_of<Int8Q5_0>(), int8_kernels_of<Int8Q5_1>(), int8_kernels_of<Int8Q8_0>(),  \
-        int8_kernels_of<Int8Iq4Nl>(), int8_kernels_of<Int8Mxfp4>(), int8_kernels_of<Int8Q2K>(), \
-        int8_kernels_of<Int8Q3K>(), int8_kernels_of<Int8Q4K>(), int8_kernels_of<Int8Q5K>(),     \
-        int8_kernels_of<Int8Q6K>(), int8_kernels_of<Int8Iq4Xs>()                                \
+#define HADAL_INT8_KERNELS                                                                        \
+  {                                                                                               \
+    {}, {}, {}, int8_kernels_of<Int8Q4_0>(), int8_kernels_of<Int8Q4_1>(),                         \
+        int8_kernels_of<Int8Q5_0>(), int8_kernels_of<Int8Q5_1>(), int8_kernels_of<Int8Q8_0>(),    \
+        int8_kernels_of<Int8Iq4Nl>(), int8_kernels_of<Int8Mxfp4>(), int8_kernels_of<Int8Q2K>(),   \
+        int8_kernels_of<Int8Q3K>(), int8_kernels_of<Int8Q4K>(), int8_kernels_of<Int8Q5K>(),       \
+        int8_kernels_of<Int8Q6K>(), int8_kernels_of<Int8Iq4Xs>(), int8_kernels_of<Int8Iq2Xxs>(),  \
+        int8_kernels_of<Int8Iq2Xs>(), int8_kernels_of<Int8Iq2S>(), int8_kernels_of<Int8Iq3Xxs>(), \
+        int8_kernels_of<Int8Iq3S>(), int8_kernels_of<Int8Iq1S>(), int8_kernels_of<Int8Iq1M>()     \
   }

@@ -338,10 +338,12 @@ constexpr FormatKernels kernels_of() {
 // In the order of enum Format; then the kernels in 8 bits of int8_products.hpp, or {} and null.
 #define HADAL_KERNELS(name, int8_kernels, round_to_int8)                                           \
   {                                                                                                \
-    name, {kernels_of<F32>(),   kernels_of<F16>(),   kernels_of<Bf16>(), kernels_of<Q4_0>(),       \
-           kernels_of<Q4_1>(),  kernels_of<Q5_0>(),  kernels_of<Q5_1>(), kernels_of<Q8_0>(),       \
-           kernels_of<Iq4Nl>(), kernels_of<Mxfp4>(), kernels_of<Q2K>(),  kernels_of<Q3K>(),        \
-           kernels_of<Q4K>(),   kernels_of<Q5K>(),   kernels_of<Q6K>(),  kernels_of<Iq4Xs>()},     \
+    name, {kernels_of<F32>(),    kernels_of<F16>(),   kernels_of<Bf16>(), kernels_of<Q4_0>(),      \
+           kernels_of<Q4_1>(),   kernels_of<Q5_0>(),  kernels_of<Q5_1>(), kernels_of<Q8_0>(),      \
+           kernels_of<Iq4Nl>(),  kernels_of<Mxfp4>(), kernels_of<Q2K>(),  kernels_of<Q3K>(),       \
+           kernels_of<Q4K>(),    kernels_of<Q5K>(),   kernels_of<Q6K>(),  kernels_of<Iq4Xs>(),     \
+           kernels_of<Iq2Xxs>(), kernels_of<Iq2Xs>(), kernels_of<Iq2S>(), kernels_of<Iq3Xxs>(),    \
+           kernels_of<Iq3S>(),   kernels_of<Iq1S>(),  kernels_of<Iq1M>()},                         \
         int8_kernels, round_to_int8, multiply_panel, add_lanes, add_weighted_rows, sum_of_squares, \
         scale, swiglu, exp_and_sum,                                                                \
   }

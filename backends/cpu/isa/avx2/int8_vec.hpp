@@ -31,7 +31,9 @@ HADAL_INLINE Ints and_ints(Ints a, uint32_t mask) {
   return _mm256_and_si256(a, _mm256_set1_epi32(static_cast<int>(mask)));
 }
 HADAL_INLINE Ints or_ints(Ints a, Ints b) { return _mm256_or_si256(a, b); }
+HADAL_INLINE Ints xor_ints(Ints a, Ints b) { return _mm256_xor_si256(a, b); }
 HADAL_INLINE Ints add_ints(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+HADAL_INLINE Ints sub_ints(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
 HADAL_INLINE Ints mul_ints(Ints a, uint32_t b) {
   return _mm256_mullo_epi32(a, _mm256_set1_epi32(static_cast<int>(b)));
 }
@@ -60,6 +62,18 @@ HADAL_INLINE Ints add_where_bits(Ints x, Ints test, uint32_t bits, int value) {
   const __m256i mask = _mm256_set1_epi32(static_cast<int>(bits));
   const __m256i is_set = _mm256_cmpeq_epi8(_mm256_and_si256(test, mask), mask);
   return _mm256_add_epi8(x, _mm256_and_si256(is_set, _mm256_set1_epi8(static_cast<char>(value))));
+}
+// sum - byte of x where the byte of `test` has a bit in common with that of `bits`, x elsewhere.
+HADAL_INLINE Ints mirror_where_bits(Ints x, Ints test, uint32_t bits, int sum) {
+  const __m256i mask = _mm256_set1_epi32(static_cast<int>(bits));
+  const __m256i is_set = _mm256_cmpeq_epi8(_mm256_and_si256(test, mask), mask);
+  const __m256i mirrored = _mm256_sub_epi8(_mm256_set1_epi8(static_cast<char>(sum)), x);
+  return _mm256_blendv_epi8(x, mirrored, is_set);
+}
+// The bits of a where `mask` has them, of b elsewhere.
+HADAL_INLINE Ints select_bits(uint32_t mask, Ints a, Ints b) {
+  const __m256i m = _mm256_set1_epi32(static_cast<int>(mask));
+  return _mm256_or_si256(_mm256_and_si256(m, a), _mm256_andnot_si256(m, b));
 }
 HADAL_INLINE Ints look_up_bytes(const int8_t* table, Ints index) {
   const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));

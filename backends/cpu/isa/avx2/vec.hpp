@@ -101,6 +101,10 @@ HADAL_INLINE Bytes where_bit(Bytes x, int n, int value) {
   const __m128i is_set = _mm_cmpeq_epi8(_mm_and_si128(x, bit), bit);
   return _mm_and_si128(is_set, _mm_set1_epi8(static_cast<char>(value)));
 }
+HADAL_INLINE Bytes negate_where(Bytes x, uint32_t bits) {
+  const __m128i negative = spread_bits(bits, 0xff);
+  return _mm_sub_epi8(_mm_xor_si128(x, negative), negative);
+}
 HADAL_INLINE Bytes look_up(const int8_t* table, Bytes index) {
   return _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)), index);
 }

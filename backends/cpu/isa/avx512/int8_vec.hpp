@@ -30,7 +30,9 @@ HADAL_INLINE Ints and_ints(Ints a, uint32_t mask) {
   return _mm512_and_si512(a, _mm512_set1_epi32(static_cast<int>(mask)));
 }
 HADAL_INLINE Ints or_ints(Ints a, Ints b) { return _mm512_or_si512(a, b); }
+HADAL_INLINE Ints xor_ints(Ints a, Ints b) { return _mm512_xor_si512(a, b); }
 HADAL_INLINE Ints add_ints(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+HADAL_INLINE Ints sub_ints(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
 HADAL_INLINE Ints mul_ints(Ints a, uint32_t b) {
   return _mm512_mullo_epi32(a, _mm512_set1_epi32(static_cast<int>(b)));
 }
@@ -60,6 +62,13 @@ HADAL_INLINE Ints where_below(Ints x, int limit, Ints then, Ints otherwise) {
 HADAL_INLINE Ints add_where_bits(Ints x, Ints test, uint32_t bits, int value) {
   const __mmask64 is_set = _mm512_test_epi8_mask(test, _mm512_set1_epi32(static_cast<int>(bits)));
   return _mm512_mask_add_epi8(x, is_set, x, _mm512_set1_epi8(static_cast<char>(value)));
+}
+HADAL_INLINE Ints mirror_where_bits(Ints x, Ints test, uint32_t bits, int sum) {
+  const __mmask64 is_set = _mm512_test_epi8_mask(test, _mm512_set1_epi32(static_cast<int>(bits)));
+  return _mm512_mask_sub_epi8(x, is_set, _mm512_set1_epi8(static_cast<char>(sum)), x);
+}
+HADAL_INLINE Ints select_bits(uint32_t mask, Ints a, Ints b) {
+  return _mm512_ternarylogic_epi32(_mm512_set1_epi32(static_cast<int>(mask)), a, b, 0xca);
 }
 HADAL_INLINE Ints look_up_bytes(const int8_t* table, Ints index) {
   const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));

@@ -77,6 +77,9 @@ HADAL_INLINE Bytes where_bit(Bytes x, int n, int value) {
   const __mmask16 is_set = _mm_test_epi8_mask(x, _mm_set1_epi8(static_cast<char>(1 << n)));
   return _mm_maskz_set1_epi8(is_set, static_cast<char>(value));
 }
+HADAL_INLINE Bytes negate_where(Bytes x, uint32_t bits) {
+  return _mm_mask_sub_epi8(x, static_cast<__mmask16>(bits), _mm_setzero_si128(), x);
+}
 HADAL_INLINE Bytes look_up(const int8_t* table, Bytes index) {
   return _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)), index);
 }

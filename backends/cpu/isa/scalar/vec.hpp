@@ -136,6 +136,12 @@ HADAL_INLINE Bytes where_bit(Bytes x, int n, int value) {
   for (int i = 0; i < 16; ++i) x.b[i] = static_cast<uint8_t>(((x.b[i] >> n) & 1) != 0 ? value : 0);
   return x;
 }
+// -x, a number with a sign, where bit i of `bits` is set
+HADAL_INLINE Bytes negate_where(Bytes x, uint32_t bits) {
+  for (int i = 0; i < 16; ++i)
+    x.b[i] = static_cast<uint8_t>(((bits >> i) & 1) != 0 ? -x.b[i] : x.b[i]);
+  return x;
+}
 HADAL_INLINE Bytes look_up(const int8_t* table, Bytes index) {
   for (int i = 0; i < 16; ++i) index.b[i] = static_cast<uint8_t>(table[index.b[i] & 15]);
   return index;
