@@ -12,18 +12,22 @@ namespace hadal::cpu {
 // 17, from which 2 is taken where the delta of 1 / 8 is negative: 16 more than 8 * (level + delta).
 //
 // Each entry is there twice. `bytes` has a byte per level, element 0 the lowest. `packed` has their
-// numbers, for a search in registers; the bytes of a word of levels are found in `values`:
-//   of 8:  elements 0, 2, 4, 6 in two bits each, then elements 1, 3, 5, 7; `values` takes the two
-//          bits at the bottom or two bits higher
-//   of 4:  elements 0, 2, 1, 3 in four bits each
+// numbers, for a search in registers; `values` has what four bits with such a number mean, sign
+// included:
+//   of 8:  two bits each, elements 0, 2, 4, 6 in the first byte, then 1, 3, 5, 7. Of a word of
+//          levels the first two numbers are in the low two bits of the four and the others in the
+//          high two. No number is 3, and so the other two bits set say that the level is negative.
+//   of 4:  four bits each, elements 0, 2, 1, 3; the highest bit is the sign's
 template <size_t n>
 struct BookOf8 {
   uint64_t bytes[n];
   alignas(64) uint16_t packed[n];
   int8_t values[16];
 };
-template <size_t n>
+template <size_t n, int offset>
 struct BookOf4 {
+  static constexpr int kOffset = offset;
+
   uint32_t bytes[n];
   alignas(64) uint16_t packed[n];
   int8_t values[16];
@@ -34,9 +38,13 @@ struct IqBooks {
   BookOf8<512> iq2_xs;
   BookOf8<1024> iq2_s;
   BookOf8<2048> iq1;
-  BookOf4<256> iq3_xxs;
-  BookOf4<512> iq3_s;
+  BookOf4<256, 64> iq3_xxs;
+  BookOf4<512, 16> iq3_s;
 };
 extern const IqBooks kIqBooks;
+
+// For each four signs, the lowest first, the bits that they are beside the numbers of four levels.
+extern const uint32_t kSignsOf8s[16];
+extern const uint32_t kSignsOf4s[16];
 
 }  // namespace hadal::cpu

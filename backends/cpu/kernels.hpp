@@ -45,6 +45,9 @@ enum Format {
   kFormatIq3S,
   kFormatIq1S,
   kFormatIq1M,
+  kFormatTq1_0,
+  kFormatTq2_0,
+  kFormatNvfp4,
   kFormatCount,
 };
 

@@ -37,6 +37,9 @@ std::optional<Format> fast_format(DType dtype) {
     case DType::kIQ3_S: return kFormatIq3S;
     case DType::kIQ1_S: return kFormatIq1S;
     case DType::kIQ1_M: return kFormatIq1M;
+    case DType::kTQ1_0: return kFormatTq1_0;
+    case DType::kTQ2_0: return kFormatTq2_0;
+    case DType::kNVFP4: return kFormatNvfp4;
     default: return std::nullopt;
   }
 }

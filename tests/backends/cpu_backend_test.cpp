@@ -170,7 +170,7 @@ TEST(CpuBackendTest, RoundedActivationsAreMultipliedExactly) {
         }
       }
     }
-    EXPECT_EQ(n_types, 20);
+    EXPECT_EQ(n_types, 23);
   }
 }
 
@@ -198,6 +198,8 @@ TEST(CpuBackendTest, TheLargestSumsFit) {
           case DType::kQ6_K: keep(208, 2); break;
           case DType::kMXFP4: keep(0, 1); break;
           case DType::kIQ1_M: keep(48, 8); break;
+          case DType::kTQ1_0: keep(52, 2); break;
+          case DType::kTQ2_0: keep(64, 2); break;
           default: keep(0, 4); break;
         }
         const auto largest = test::weight_of(dtype, 1, 33, 1024, std::move(bytes));

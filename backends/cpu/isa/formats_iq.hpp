@@ -29,8 +29,8 @@ HADAL_INLINE Bytes two_of_8(const BookOf8<n>& book, uint32_t first, uint32_t sec
   return sixteen_bytes(static_cast<uint32_t>(a), static_cast<uint32_t>(a >> 32),
                        static_cast<uint32_t>(b), static_cast<uint32_t>(b >> 32));
 }
-template <size_t n>
-HADAL_INLINE Bytes four_of_4(const BookOf4<n>& book, uint32_t a, uint32_t b, uint32_t c,
+template <size_t n, int offset>
+HADAL_INLINE Bytes four_of_4(const BookOf4<n, offset>& book, uint32_t a, uint32_t b, uint32_t c,
                              uint32_t d) {
   return sixteen_bytes(book.bytes[a], book.bytes[b], book.bytes[c], book.bytes[d]);
 }

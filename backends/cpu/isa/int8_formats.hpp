@@ -9,6 +9,7 @@
 #pragma once
 
 #include "backends/cpu/isa/formats.hpp"
+#include "backends/cpu/isa/formats_few.hpp"
 #include "backends/cpu/isa/formats_iq.hpp"
 
 namespace {

@@ -39,16 +39,10 @@ HADAL_INLINE RowFloats odd_scale(RowFloats d, RowFloats d_twice, Ints x, int fro
 }
 HADAL_INLINE RowFloats twice(RowFloats x) { return mul_rows(x, broadcast_row(2.0f)); }
 
-// Eight words of levels with the signs of byte i for words 2 * i and 2 * i + 1, those from `first`
-// on, n of them.
 template <class Sink>
-HADAL_INLINE void add_signed_words(const Ints* w, Ints signs, int sum, int first, int n,
-                                   Sink& sink) {
+HADAL_INLINE void add_words(const Ints* w, int n, Sink& sink) {
   HADAL_UNROLL
-  for (int i = first; i < first + n; ++i) {
-    const Ints byte = shuffle_words(signs, static_cast<uint32_t>(i / 2) * 0x01010101u);
-    sink.add(i - first, mirror_where_bits(w[i], byte, i % 2 == 0 ? 0x08040201u : 0x80402010u, sum));
-  }
+  for (int i = 0; i < n; ++i) sink.add(i, w[i]);
 }
 
 struct Int8Iq2Xxs : Int8Shape<32, Mins::kNone, false, 107, 6> {
@@ -64,11 +58,12 @@ struct Int8Iq2Xxs : Int8Shape<32, Mins::kNone, false, 107, 6> {
       for (int i = 0; i < 4; ++i) {
         const Ints codes = t[2 * i], a = t[2 * i + 1];
         Ints w[8];
-        look_up_8s(kIqBooks.iq2_xxs, even_bytes_of(codes), w, w + 4);
-        look_up_8s(kIqBooks.iq2_xxs, odd_bytes_of(codes), w + 2, w + 6);
+        const Ints signs = with_eighth_signs(sevens_to_bytes(a));
+        look_up_signed_8s(kIqBooks.iq2_xxs, even_bytes_of(codes), signs, 0, 2, w, w + 4);
+        look_up_signed_8s(kIqBooks.iq2_xxs, odd_bytes_of(codes), signs, 1, 3, w + 2, w + 6);
         const int s = 4 * half + i;
         sink.begin(s);
-        add_signed_words(w, with_eighth_signs(sevens_to_bytes(a)), 128, 0, 8, sink);
+        add_words(w, 8, sink);
         sink.end(s, odd_scale(d, d_twice, a, 28, 15));
       }
     }
@@ -90,12 +85,10 @@ struct Int8Iq2Xs : Int8Shape<16, Mins::kNone, false, 107, 6> {
       for (int i = 0; i < 8; ++i) {
         const int s = 8 * half + i;
         Ints w[4];
-        look_up_8s(kIqBooks.iq2_xs, and_ints(t[i], 0x01ff01ffu), w, w + 2);
-        // The signs of both codes in the low bytes of their halves, then in bytes 0 and 1.
-        const Ints sevens = and_ints(shift_ints_right(t[i], 9), 0x007f007fu);
-        const Ints signs = shuffle_words(with_eighth_signs(sevens), 0x80800200u);
+        const Ints signs = with_eighth_signs(and_ints(shift_ints_right(t[i], 9), 0x007f007fu));
+        look_up_signed_8s(kIqBooks.iq2_xs, and_ints(t[i], 0x01ff01ffu), signs, 0, 2, w, w + 2);
         sink.begin(s);
-        add_signed_words(w, signs, 128, 0, 4, sink);
+        add_words(w, 4, sink);
         sink.end(s, odd_scale(d, d_twice, tail[2 + half], 4 * i, 15));
       }
     }
@@ -117,12 +110,14 @@ struct Int8Iq2S : Int8Shape<16, Mins::kNone, false, 107, 6> {
       const Ints even = and_ints(mul_by_halves(high, 256, 16), 0x03000300u);
       const Ints odd = and_ints(mul_by_halves(high, 64, 4), 0x03000300u);
       Ints w[8];
-      look_up_8s(kIqBooks.iq2_s, or_ints(even_bytes_of(low[i]), even), w, w + 4);
-      look_up_8s(kIqBooks.iq2_s, or_ints(odd_bytes_of(low[i]), odd), w + 2, w + 6);
+      look_up_signed_8s(kIqBooks.iq2_s, or_ints(even_bytes_of(low[i]), even), signs[i], 0, 2, w,
+                        w + 4);
+      look_up_signed_8s(kIqBooks.iq2_s, or_ints(odd_bytes_of(low[i]), odd), signs[i], 1, 3, w + 2,
+                        w + 6);
       HADAL_UNROLL
       for (int s = 2 * i; s < 2 * i + 2; ++s) {
         sink.begin(s);
-        add_signed_words(w, signs[i], 128, s % 2 * 4, 4, sink);
+        add_words(w + s % 2 * 4, 4, sink);
         sink.end(s, odd_scale(d, d_twice, tail[2 + i / 4], s % 8 * 4, 15));
       }
     }
@@ -143,15 +138,18 @@ struct Int8Iq3Xxs : Int8Shape<32, Mins::kNone, false, 126, 6> {
       HADAL_UNROLL
       for (int i = 0; i < 4; ++i) {
         const int s = 4 * half + i;
+        const Ints signs = with_eighth_signs(sevens_to_bytes(a[s]));
         Ints w[8];
         HADAL_UNROLL
-        for (int j = 0; j < 2; ++j) {
-          const Ints codes = t[2 * i + j];
-          look_up_4s(kIqBooks.iq3_xxs, even_bytes_of(codes), w + 4 * j, w + 4 * j + 2);
-          look_up_4s(kIqBooks.iq3_xxs, odd_bytes_of(codes), w + 4 * j + 1, w + 4 * j + 3);
+        for (int j = 0; j < 8; j += 4) {
+          const Ints codes = t[2 * i + j / 4];
+          look_up_signed_4s(kIqBooks.iq3_xxs, even_bytes_of(codes), signs, j, j + 2, w + j,
+                            w + j + 2);
+          look_up_signed_4s(kIqBooks.iq3_xxs, odd_bytes_of(codes), signs, j + 1, j + 3, w + j + 1,
+                            w + j + 3);
         }
         sink.begin(s);
-        add_signed_words(w, with_eighth_signs(sevens_to_bytes(a[s])), 128, 0, 8, sink);
+        add_words(w, 8, sink);
         sink.end(s, odd_scale(d, d_twice, a[s], 28, 15));
       }
     }
@@ -178,17 +176,17 @@ struct Int8Iq3S : Int8Shape<32, Mins::kNone, false, 31, 4> {
         const Ints high = byte_twice(head[half], i);
         Ints w[8];
         HADAL_UNROLL
-        for (int j = 0; j < 2; ++j) {
-          const Ints low = t[2 * i + j];
-          const Ints even = mul_by_halves(high, 256 >> (4 * j), 64 >> (4 * j));
-          const Ints odd = mul_by_halves(high, 128 >> (4 * j), 32 >> (4 * j));
-          look_up_4s(kIqBooks.iq3_s, or_ints(even_bytes_of(low), and_ints(even, 0x01000100u)),
-                     w + 4 * j, w + 4 * j + 2);
-          look_up_4s(kIqBooks.iq3_s, or_ints(odd_bytes_of(low), and_ints(odd, 0x01000100u)),
-                     w + 4 * j + 1, w + 4 * j + 3);
+        for (int j = 0; j < 8; j += 4) {
+          const Ints low = t[2 * i + j / 4];
+          const Ints even = and_ints(mul_by_halves(high, 256 >> j, 64 >> j), 0x01000100u);
+          const Ints odd = and_ints(mul_by_halves(high, 128 >> j, 32 >> j), 0x01000100u);
+          look_up_signed_4s(kIqBooks.iq3_s, or_ints(even_bytes_of(low), even), signs[s], j, j + 2,
+                            w + j, w + j + 2);
+          look_up_signed_4s(kIqBooks.iq3_s, or_ints(odd_bytes_of(low), odd), signs[s], j + 1, j + 3,
+                            w + j + 1, w + j + 3);
         }
         sink.begin(s);
-        add_signed_words(w, signs[s], 32, 0, 8, sink);
+        add_words(w, 8, sink);
         sink.end(s, odd_scale(d, d_twice, tail[3], 4 * s, 15));
       }
     }

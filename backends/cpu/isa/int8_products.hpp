@@ -4,6 +4,7 @@
 #pragma once
 
 #include "backends/cpu/isa/int8_formats.hpp"
+#include "backends/cpu/isa/int8_formats_few.hpp"
 #include "backends/cpu/isa/int8_formats_iq.hpp"
 #include "backends/cpu/kernels.hpp"
 
@@ -368,5 +369,6 @@ constexpr Int8Kernels int8_kernels_of() {
         int8_kernels_of<Int8Q3K>(), int8_kernels_of<Int8Q4K>(), int8_kernels_of<Int8Q5K>(),       \
         int8_kernels_of<Int8Q6K>(), int8_kernels_of<Int8Iq4Xs>(), int8_kernels_of<Int8Iq2Xxs>(),  \
         int8_kernels_of<Int8Iq2Xs>(), int8_kernels_of<Int8Iq2S>(), int8_kernels_of<Int8Iq3Xxs>(), \
-        int8_kernels_of<Int8Iq3S>(), int8_kernels_of<Int8Iq1S>(), int8_kernels_of<Int8Iq1M>()     \
+        int8_kernels_of<Int8Iq3S>(), int8_kernels_of<Int8Iq1S>(), int8_kernels_of<Int8Iq1M>(),    \
+        int8_kernels_of<Int8Tq1_0>(), int8_kernels_of<Int8Tq2_0>(), int8_kernels_of<Int8Nvfp4>()  \
   }

@@ -343,7 +343,8 @@ constexpr FormatKernels kernels_of() {
            kernels_of<Iq4Nl>(),  kernels_of<Mxfp4>(), kernels_of<Q2K>(),  kernels_of<Q3K>(),       \
            kernels_of<Q4K>(),    kernels_of<Q5K>(),   kernels_of<Q6K>(),  kernels_of<Iq4Xs>(),     \
            kernels_of<Iq2Xxs>(), kernels_of<Iq2Xs>(), kernels_of<Iq2S>(), kernels_of<Iq3Xxs>(),    \
-           kernels_of<Iq3S>(),   kernels_of<Iq1S>(),  kernels_of<Iq1M>()},                         \
+           kernels_of<Iq3S>(),   kernels_of<Iq1S>(),  kernels_of<Iq1M>(), kernels_of<Tq1_0>(),     \
+           kernels_of<Tq2_0>(),  kernels_of<Nvfp4>()},                                             \
         int8_kernels, round_to_int8, multiply_panel, add_lanes, add_weighted_rows, sum_of_squares, \
         scale, swiglu, exp_and_sum,                                                                \
   }

@@ -7,20 +7,37 @@
 
 namespace {
 
-// Entries of eight levels, that of row r at numbers[2 * r], as two words of four.
-HADAL_INLINE void load_8s(const uint64_t* entries, const uint16_t* numbers, Ints* words) {
-  const auto two = [=](int r) HADAL_LAMBDA {
+// Sixteen numbers of 16 bits, taken out of a register four at a time.
+struct Numbers {
+  uint64_t fours[4];
+
+  HADAL_INLINE explicit Numbers(Ints x) {
+    const __m128i low = _mm256_castsi256_si128(x), high = _mm256_extracti128_si256(x, 1);
+    fours[0] = static_cast<uint64_t>(_mm_cvtsi128_si64(low));
+    fours[1] = static_cast<uint64_t>(_mm_extract_epi64(low, 1));
+    fours[2] = static_cast<uint64_t>(_mm_cvtsi128_si64(high));
+    fours[3] = static_cast<uint64_t>(_mm_extract_epi64(high, 1));
+  }
+  HADAL_INLINE uint64_t of(int row, int half) const {
+    return (fours[row / 2] >> (row % 2 * 32 + half * 16)) & 0xffff;
+  }
+};
+
+// Entries of eight levels, as two words of four, those whose numbers are in one half of the words.
+HADAL_INLINE void load_8s(const uint64_t* entries, const Numbers& numbers, int half, Ints* words) {
+  const auto two = [&](int r) HADAL_LAMBDA {
     const __m128i first =
-        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(entries + numbers[2 * r]));
+        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(entries + numbers.of(r, half)));
     return _mm_loadh_pi(_mm_castsi128_ps(first),
-                        reinterpret_cast<const __m64*>(entries + numbers[2 * r + 2]));
+                        reinterpret_cast<const __m64*>(entries + numbers.of(r + 1, half)));
   };
   const __m256 a = _mm256_set_m128(two(4), two(0)), b = _mm256_set_m128(two(6), two(2));
   words[0] = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
   words[1] = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd));
 }
-HADAL_INLINE Ints load_4s(const uint32_t* entries, const uint16_t* numbers) {
-  const auto entry = [=](int r) HADAL_LAMBDA { return static_cast<int>(entries[numbers[2 * r]]); };
+HADAL_INLINE Ints load_4s(const uint32_t* entries, const Numbers& numbers, int half) {
+  const auto entry = [&](int r)
+                         HADAL_LAMBDA { return static_cast<int>(entries[numbers.of(r, half)]); };
   return _mm256_set_epi32(entry(7), entry(6), entry(5), entry(4), entry(3), entry(2), entry(1),
                           entry(0));
 }
@@ -28,18 +45,35 @@ HADAL_INLINE Ints load_4s(const uint32_t* entries, const uint16_t* numbers) {
 // The entries whose numbers are in the low halves of `pairs`, and in the high ones: two words each.
 template <class Book>
 HADAL_INLINE void look_up_8s(const Book& book, Ints pairs, Ints* low, Ints* high) {
-  alignas(32) uint16_t numbers[16];
-  store_ints(numbers, pairs);
-  load_8s(book.bytes, numbers, low);
-  load_8s(book.bytes, numbers + 1, high);
+  const Numbers numbers(pairs);
+  load_8s(book.bytes, numbers, 0, low);
+  load_8s(book.bytes, numbers, 1, high);
 }
-// One word each.
+// The same with signs: those of the low entries are byte i of the words of `signs`, those of the
+// high ones byte j.
 template <class Book>
-HADAL_INLINE void look_up_4s(const Book& book, Ints pairs, Ints* low, Ints* high) {
-  alignas(32) uint16_t numbers[16];
-  store_ints(numbers, pairs);
-  *low = load_4s(book.bytes, numbers);
-  *high = load_4s(book.bytes, numbers + 1);
+HADAL_INLINE void look_up_signed_8s(const Book& book, Ints pairs, Ints signs, int i, int j,
+                                    Ints* low, Ints* high) {
+  look_up_8s(book, pairs, low, high);
+  const Ints a = shuffle_words(signs, static_cast<uint32_t>(i) * 0x01010101u);
+  const Ints b = shuffle_words(signs, static_cast<uint32_t>(j) * 0x01010101u);
+  low[0] = mirror_where_bits(low[0], a, 0x08040201u, 128);
+  low[1] = mirror_where_bits(low[1], a, 0x80402010u, 128);
+  high[0] = mirror_where_bits(high[0], b, 0x08040201u, 128);
+  high[1] = mirror_where_bits(high[1], b, 0x80402010u, 128);
+}
+// Entries of four: the signs are nibbles i and j.
+template <class Book>
+HADAL_INLINE void look_up_signed_4s(const Book& book, Ints pairs, Ints signs, int i, int j,
+                                    Ints* low, Ints* high) {
+  const Numbers numbers(pairs);
+  const auto with_signs = [&](Ints x, int nibble) HADAL_LAMBDA {
+    const Ints byte = shuffle_words(signs, static_cast<uint32_t>(nibble / 2) * 0x01010101u);
+    return mirror_where_bits(x, byte, nibble % 2 == 0 ? 0x08040201u : 0x80402010u,
+                             2 * book.kOffset);
+  };
+  *low = with_signs(load_4s(book.bytes, numbers, 0), i);
+  *high = with_signs(load_4s(book.bytes, numbers, 1), j);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "backends/cpu/isa/scalar/vec.hpp"
 // after vec.hpp:
 #include "backends/cpu/isa/formats.hpp"
+#include "backends/cpu/isa/formats_few.hpp"
 #include "backends/cpu/isa/formats_iq.hpp"
 #include "backends/cpu/isa/table.hpp"
 
