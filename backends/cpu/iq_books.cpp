@@ -40,7 +40,8 @@ constexpr BookOf4<n, offset> book_of_4(const uint16_t (&grid)[n], const int8_t (
     for (int i = 0; i < 4; ++i) {
       const uint32_t number = (uint32_t{grid[e]} >> (3 * i)) & 7;
       book.bytes[e] |= static_cast<uint32_t>(book.values[number]) << (8 * i);
-      book.packed[e] = static_cast<uint16_t>(book.packed[e] | number << (8 * (i % 2) + i / 2 * 4));
+      book.packed[e] =
+          static_cast<uint16_t>(book.packed[e] | number << (8 * (i % 2) + i / 2 * 4 + 1));
     }
   }
   return book;

@@ -17,7 +17,7 @@ namespace hadal::cpu {
 //   of 8:  two bits each, elements 0, 2, 4, 6 in the first byte, then 1, 3, 5, 7. Of a word of
 //          levels the first two numbers are in the low two bits of the four and the others in the
 //          high two. No number is 3, and so the other two bits set say that the level is negative.
-//   of 4:  four bits each, elements 0, 2, 1, 3; the highest bit is the sign's
+//   of 4:  four bits each, elements 0, 2, 1, 3, from bit 1 on; the highest bit is the sign's
 template <size_t n>
 struct BookOf8 {
   uint64_t bytes[n];

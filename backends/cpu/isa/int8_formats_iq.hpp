@@ -11,7 +11,7 @@ constexpr int8_t kOddNibbles[16] = {0,    -128, -128, 0,    -128, 0,    0,    -1
 
 // Seven signs in every byte; the eighth makes the number of negative ones even.
 HADAL_INLINE Ints with_eighth_signs(Ints sevens) {
-  const Ints folded = low_nibbles_of(xor_ints(sevens, shift_ints_right(sevens, 4)));
+  const Ints folded = low_nibbles_of(xor_ints(sevens, shift_halves_right(sevens, 4)));
   return or_ints(sevens, look_up_bytes(kOddNibbles, folded));
 }
 // The low 28 bits of every word, seven to a byte.
@@ -19,8 +19,12 @@ HADAL_INLINE Ints sevens_to_bytes(Ints x) {
   const Ints fourteens = select_bits(0x0000ffffu, x, shift_ints_left(x, 2));
   return and_ints(select_bits(0x00ff00ffu, fourteens, shift_ints_left(fourteens, 1)), 0x7f7f7f7fu);
 }
-HADAL_INLINE Ints even_bytes_of(Ints x) { return and_ints(x, 0x00ff00ffu); }
-HADAL_INLINE Ints odd_bytes_of(Ints x) { return even_bytes_of(shift_ints_right(x, 8)); }
+// Two numbers of more than eight bits: the even bytes of every word, or the odd ones, with what is
+// above them in the halves of `high`.
+HADAL_INLINE Ints even_numbers(Ints low, Ints high) { return select_bits(0x00ff00ffu, low, high); }
+HADAL_INLINE Ints odd_numbers(Ints low, Ints high) {
+  return select_bits(0x00ff00ffu, shift_ints_right(low, 8), high);
+}
 // One half of every word in both.
 HADAL_INLINE Ints half_twice(Ints x, int half) {
   return shuffle_words(x, half == 0 ? 0x01000100u : 0x03020302u);
@@ -54,13 +58,17 @@ struct Int8Iq2Xxs : Int8Shape<32, Mins::kNone, false, 107, 6> {
     for (int half = 0; half < 2; ++half) {
       Ints t[8];
       load_8_words(rows, b + 2 + 32 * half, t);
+      // All signs first, here and below: their latencies pass side by side.
+      Ints signs[4];
+      HADAL_UNROLL
+      for (int i = 0; i < 4; ++i) signs[i] = with_eighth_signs(sevens_to_bytes(t[2 * i + 1]));
       HADAL_UNROLL
       for (int i = 0; i < 4; ++i) {
         const Ints codes = t[2 * i], a = t[2 * i + 1];
         Ints w[8];
-        const Ints signs = with_eighth_signs(sevens_to_bytes(a));
-        look_up_signed_8s(kIqBooks.iq2_xxs, even_bytes_of(codes), signs, 0, 2, w, w + 4);
-        look_up_signed_8s(kIqBooks.iq2_xxs, odd_bytes_of(codes), signs, 1, 3, w + 2, w + 6);
+        look_up_signed_8s(kIqBooks.iq2_xxs, codes, signs[i], 0, 2, w, w + 4);
+        look_up_signed_8s(kIqBooks.iq2_xxs, shift_halves_right(codes, 8), signs[i], 1, 3, w + 2,
+                          w + 6);
         const int s = 4 * half + i;
         sink.begin(s);
         add_words(w, 8, sink);
@@ -81,12 +89,14 @@ struct Int8Iq2Xs : Int8Shape<16, Mins::kNone, false, 107, 6> {
     for (int half = 0; half < 2; ++half) {
       Ints t[8];
       load_8_words(rows, b + 2 + 32 * half, t);
+      Ints signs[8];
+      HADAL_UNROLL
+      for (int i = 0; i < 8; ++i) signs[i] = with_eighth_signs(shift_halves_right(t[i], 9));
       HADAL_UNROLL
       for (int i = 0; i < 8; ++i) {
         const int s = 8 * half + i;
         Ints w[4];
-        const Ints signs = with_eighth_signs(and_ints(shift_ints_right(t[i], 9), 0x007f007fu));
-        look_up_signed_8s(kIqBooks.iq2_xs, and_ints(t[i], 0x01ff01ffu), signs, 0, 2, w, w + 2);
+        look_up_signed_8s(kIqBooks.iq2_xs, t[i], signs[i], 0, 2, w, w + 2);
         sink.begin(s);
         add_words(w, 4, sink);
         sink.end(s, odd_scale(d, d_twice, tail[2 + half], 4 * i, 15));
@@ -107,13 +117,11 @@ struct Int8Iq2S : Int8Shape<16, Mins::kNone, false, 107, 6> {
     HADAL_UNROLL
     for (int i = 0; i < 8; ++i) {
       const Ints high = byte_twice(tail[i / 4], i % 4);
-      const Ints even = and_ints(mul_by_halves(high, 256, 16), 0x03000300u);
-      const Ints odd = and_ints(mul_by_halves(high, 64, 4), 0x03000300u);
+      const Ints even = mul_by_halves(high, 256, 16);
+      const Ints odd = mul_by_halves(high, 64, 4);
       Ints w[8];
-      look_up_signed_8s(kIqBooks.iq2_s, or_ints(even_bytes_of(low[i]), even), signs[i], 0, 2, w,
-                        w + 4);
-      look_up_signed_8s(kIqBooks.iq2_s, or_ints(odd_bytes_of(low[i]), odd), signs[i], 1, 3, w + 2,
-                        w + 6);
+      look_up_signed_8s(kIqBooks.iq2_s, even_numbers(low[i], even), signs[i], 0, 2, w, w + 4);
+      look_up_signed_8s(kIqBooks.iq2_s, odd_numbers(low[i], odd), signs[i], 1, 3, w + 2, w + 6);
       HADAL_UNROLL
       for (int s = 2 * i; s < 2 * i + 2; ++s) {
         sink.begin(s);
@@ -135,18 +143,19 @@ struct Int8Iq3Xxs : Int8Shape<32, Mins::kNone, false, 126, 6> {
     for (int half = 0; half < 2; ++half) {
       Ints t[8];
       load_8_words(rows, b + 2 + 32 * half, t);
+      Ints signs[4];
+      HADAL_UNROLL
+      for (int i = 0; i < 4; ++i) signs[i] = with_eighth_signs(sevens_to_bytes(a[4 * half + i]));
       HADAL_UNROLL
       for (int i = 0; i < 4; ++i) {
         const int s = 4 * half + i;
-        const Ints signs = with_eighth_signs(sevens_to_bytes(a[s]));
         Ints w[8];
         HADAL_UNROLL
         for (int j = 0; j < 8; j += 4) {
           const Ints codes = t[2 * i + j / 4];
-          look_up_signed_4s(kIqBooks.iq3_xxs, even_bytes_of(codes), signs, j, j + 2, w + j,
-                            w + j + 2);
-          look_up_signed_4s(kIqBooks.iq3_xxs, odd_bytes_of(codes), signs, j + 1, j + 3, w + j + 1,
-                            w + j + 3);
+          look_up_signed_4s(kIqBooks.iq3_xxs, codes, signs[i], j, j + 2, w + j, w + j + 2);
+          look_up_signed_4s(kIqBooks.iq3_xxs, shift_halves_right(codes, 8), signs[i], j + 1, j + 3,
+                            w + j + 1, w + j + 3);
         }
         sink.begin(s);
         add_words(w, 8, sink);
@@ -178,11 +187,11 @@ struct Int8Iq3S : Int8Shape<32, Mins::kNone, false, 31, 4> {
         HADAL_UNROLL
         for (int j = 0; j < 8; j += 4) {
           const Ints low = t[2 * i + j / 4];
-          const Ints even = and_ints(mul_by_halves(high, 256 >> j, 64 >> j), 0x01000100u);
-          const Ints odd = and_ints(mul_by_halves(high, 128 >> j, 32 >> j), 0x01000100u);
-          look_up_signed_4s(kIqBooks.iq3_s, or_ints(even_bytes_of(low), even), signs[s], j, j + 2,
-                            w + j, w + j + 2);
-          look_up_signed_4s(kIqBooks.iq3_s, or_ints(odd_bytes_of(low), odd), signs[s], j + 1, j + 3,
+          const Ints even = mul_by_halves(high, 256 >> j, 64 >> j);
+          const Ints odd = mul_by_halves(high, 128 >> j, 32 >> j);
+          look_up_signed_4s(kIqBooks.iq3_s, even_numbers(low, even), signs[s], j, j + 2, w + j,
+                            w + j + 2);
+          look_up_signed_4s(kIqBooks.iq3_s, odd_numbers(low, odd), signs[s], j + 1, j + 3,
                             w + j + 1, w + j + 3);
         }
         sink.begin(s);
@@ -205,11 +214,11 @@ struct Int8Iq1S : Int8Shape<32, Mins::kNone, false, 25, 4> {
     HADAL_UNROLL
     for (int s = 0; s < 8; ++s) {
       const Ints h = half_twice(tail[s / 2], s % 2);
-      const Ints even = and_ints(mul_by_halves(h, 256, 4), 0x07000700u);
-      const Ints odd = and_ints(mul_by_halves(shift_ints_right(h, 1), 64, 1), 0x07000700u);
+      const Ints even = mul_by_halves(h, 256, 4);
+      const Ints odd = mul_by_halves(shift_ints_right(h, 1), 64, 1);
       Ints w[8];
-      look_up_8s(kIqBooks.iq1, or_ints(even_bytes_of(low[s]), even), w, w + 4);
-      look_up_8s(kIqBooks.iq1, or_ints(odd_bytes_of(low[s]), odd), w + 2, w + 6);
+      look_up_8s(kIqBooks.iq1, even_numbers(low[s], even), w, w + 4);
+      look_up_8s(kIqBooks.iq1, odd_numbers(low[s], odd), w + 2, w + 6);
       const Ints delta = where_below(h, 0, broadcast_int(0x02020202), broadcast_int(0));
       sink.begin(s);
       HADAL_UNROLL
@@ -237,11 +246,11 @@ struct Int8Iq1M : Int8Shape<16, Mins::kNone, false, 25, 4> {
     for (int i = 0; i < 8; ++i) {
       // Four groups of eight: of each three bits of the number of its entry, then its delta.
       const Ints h = half_twice(extra[i / 2], i % 2);
-      const Ints even = and_ints(mul_by_halves(h, 256, 1), 0x07000700u);
-      const Ints odd = and_ints(mul_by_halves(shift_ints_right(h, 4), 256, 1), 0x07000700u);
+      const Ints even = mul_by_halves(h, 256, 1);
+      const Ints odd = mul_by_halves(shift_ints_right(h, 4), 256, 1);
       Ints w[8];
-      look_up_8s(kIqBooks.iq1, or_ints(even_bytes_of(low[i]), even), w, w + 4);
-      look_up_8s(kIqBooks.iq1, or_ints(odd_bytes_of(low[i]), odd), w + 2, w + 6);
+      look_up_8s(kIqBooks.iq1, even_numbers(low[i], even), w, w + 4);
+      look_up_8s(kIqBooks.iq1, odd_numbers(low[i], odd), w + 2, w + 6);
       HADAL_UNROLL
       for (int half = 0; half < 2; ++half) {
         const Ints two = shuffle_words(h, half == 0 ? 0u : 0x01010101u);

@@ -7,6 +7,9 @@
 
 namespace {
 
+using hadal::cpu::BookOf4;
+using hadal::cpu::BookOf8;
+
 // Sixteen numbers of 16 bits, taken out of a register four at a time.
 struct Numbers {
   uint64_t fours[4];
@@ -43,16 +46,17 @@ HADAL_INLINE Ints load_4s(const uint32_t* entries, const Numbers& numbers, int h
 }
 
 // The entries whose numbers are in the low halves of `pairs`, and in the high ones: two words each.
-template <class Book>
-HADAL_INLINE void look_up_8s(const Book& book, Ints pairs, Ints* low, Ints* high) {
-  const Numbers numbers(pairs);
+// Bits beyond the numbers of a book are ignored.
+template <size_t n>
+HADAL_INLINE void look_up_8s(const BookOf8<n>& book, Ints pairs, Ints* low, Ints* high) {
+  const Numbers numbers(and_ints(pairs, (n - 1) * 0x00010001u));
   load_8s(book.bytes, numbers, 0, low);
   load_8s(book.bytes, numbers, 1, high);
 }
 // The same with signs: those of the low entries are byte i of the words of `signs`, those of the
 // high ones byte j.
-template <class Book>
-HADAL_INLINE void look_up_signed_8s(const Book& book, Ints pairs, Ints signs, int i, int j,
+template <size_t n>
+HADAL_INLINE void look_up_signed_8s(const BookOf8<n>& book, Ints pairs, Ints signs, int i, int j,
                                     Ints* low, Ints* high) {
   look_up_8s(book, pairs, low, high);
   const Ints a = shuffle_words(signs, static_cast<uint32_t>(i) * 0x01010101u);
@@ -63,14 +67,13 @@ HADAL_INLINE void look_up_signed_8s(const Book& book, Ints pairs, Ints signs, in
   high[1] = mirror_where_bits(high[1], b, 0x80402010u, 128);
 }
 // Entries of four: the signs are nibbles i and j.
-template <class Book>
-HADAL_INLINE void look_up_signed_4s(const Book& book, Ints pairs, Ints signs, int i, int j,
-                                    Ints* low, Ints* high) {
-  const Numbers numbers(pairs);
+template <size_t n, int offset>
+HADAL_INLINE void look_up_signed_4s(const BookOf4<n, offset>& book, Ints pairs, Ints signs, int i,
+                                    int j, Ints* low, Ints* high) {
+  const Numbers numbers(and_ints(pairs, (n - 1) * 0x00010001u));
   const auto with_signs = [&](Ints x, int nibble) HADAL_LAMBDA {
     const Ints byte = shuffle_words(signs, static_cast<uint32_t>(nibble / 2) * 0x01010101u);
-    return mirror_where_bits(x, byte, nibble % 2 == 0 ? 0x08040201u : 0x80402010u,
-                             2 * book.kOffset);
+    return mirror_where_bits(x, byte, nibble % 2 == 0 ? 0x08040201u : 0x80402010u, 2 * offset);
   };
   *low = with_signs(load_4s(book.bytes, numbers, 0), i);
   *high = with_signs(load_4s(book.bytes, numbers, 1), j);

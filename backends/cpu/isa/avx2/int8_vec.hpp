@@ -38,6 +38,7 @@ HADAL_INLINE Ints mul_ints(Ints a, uint32_t b) {
   return _mm256_mullo_epi32(a, _mm256_set1_epi32(static_cast<int>(b)));
 }
 HADAL_INLINE Ints shift_ints_right(Ints x, int n) { return _mm256_srli_epi32(x, n); }
+HADAL_INLINE Ints shift_halves_right(Ints x, int n) { return _mm256_srli_epi16(x, n); }
 HADAL_INLINE Ints shift_ints_left(Ints x, int n) { return _mm256_slli_epi32(x, n); }
 HADAL_INLINE Ints add_to_bytes(Ints x, int b) {
   return _mm256_add_epi8(x, _mm256_set1_epi8(static_cast<char>(b)));

@@ -69,11 +69,6 @@ HADAL_INLINE void load_8s(const uint64_t* entries, const Numbers& numbers, int h
 
 // ---- Signs --------------------------------------------------------------------------------------
 
-// A shift of every half by 1 to 15 bits, on ports that the shuffles leave free.
-HADAL_INLINE Ints shift_halves_right(Ints x, int n) {
-  return _mm512_mulhi_epu16(x, _mm512_set1_epi16(static_cast<int16_t>(1 << (16 - n))));
-}
-
 // Four signs, nibble i of every word, as four bytes out of a table of sixteen words.
 HADAL_INLINE Ints four_signs(const uint32_t* table, Ints signs, int i) {
   const Ints half = i < 4 ? signs : shift_ints_right(signs, 16);
@@ -93,12 +88,14 @@ HADAL_INLINE void unpack_8s(const int8_t* values, Ints packed, uint32_t half_twi
 }
 HADAL_INLINE Ints unpack_4s(const int8_t* values, Ints packed, uint32_t half_twice, Ints signs) {
   const Ints x = shuffle_words(packed, half_twice);
-  return look_up_bytes(values, or_ints(_mm512_mask_srli_epi16(x, 0xaaaaaaaau, x, 4), signs));
+  // The low halves by 1 bit, the high ones by 5.
+  const Ints shifted = _mm512_mulhi_epu16(x, _mm512_set1_epi32(0x08008000));
+  return look_up_bytes(values, or_ints(shifted, signs));
 }
 
 template <size_t n>
 HADAL_INLINE void look_up_8s(const BookOf8<n>& book, Ints pairs, Ints* low, Ints* high) {
-  const Numbers numbers(pairs);
+  const Numbers numbers(and_ints(pairs, (n - 1) * 0x00010001u));
   load_8s(book.bytes, numbers, 0, low);
   load_8s(book.bytes, numbers, 1, high);
 }

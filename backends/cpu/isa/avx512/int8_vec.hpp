@@ -39,6 +39,10 @@ HADAL_INLINE Ints mul_ints(Ints a, uint32_t b) {
 HADAL_INLINE Ints shift_ints_right(Ints x, int n) {
   return _mm512_srli_epi32(x, static_cast<unsigned>(n));
 }
+// By 1 to 15 bits, on ports that shuffles and other shifts leave free.
+HADAL_INLINE Ints shift_halves_right(Ints x, int n) {
+  return _mm512_mulhi_epu16(x, _mm512_set1_epi16(static_cast<int16_t>(1 << (16 - n))));
+}
 HADAL_INLINE Ints shift_ints_left(Ints x, int n) {
   return _mm512_slli_epi32(x, static_cast<unsigned>(n));
 }
