@@ -13,8 +13,7 @@ absl::StatusOr<std::unique_ptr<Backend>> make_backend(const BackendOptions& opti
                                                       std::shared_ptr<Executor> executor) {
   const std::string& name = options.name;
   if (name == "auto" || name == "cpu") {
-    return make_cpu_backend(std::move(memory), std::move(executor), options.isa,
-                            options.activations);
+    return make_cpu_backend(std::move(memory), std::move(executor), options);
   }
   if (name == "reference") return std::make_unique<ReferenceBackend>(std::move(memory));
   return fail(HADAL_E_OUT_OF_RANGE, absl::StrCat("there is no backend \"", name, "\""),

@@ -21,7 +21,11 @@ uint64_t CpuBackend::scratch_bytes(const PassShape& shape) const {
       cpu::moe_ffn_scratch(workers_, shape.max_rows, shape.max_rows * shape.num_experts_per_tok,
                            shape.hidden_size, shape.moe_intermediate_size);
   const size_t matmul = cpu::rounded_bytes(shape.max_rows, shape.max_in_features);
-  return workers_.desk_bytes() + std::max(moe, matmul);
+  const size_t attention = may_expand_attention_
+                               ? cpu::mla_attention_expanded_scratch(
+                                     workers_, shape.max_rows, shape.qk_head_dim, shape.v_head_dim)
+                               : 0;
+  return workers_.desk_bytes() + std::max({moe, matmul, attention});
 }
 
 absl::Status CpuBackend::grow_scratch(size_t n_bytes) {
@@ -67,6 +71,17 @@ void CpuBackend::mla_attention(const MlaAttentionArgs& args) {
   });
 }
 
+void CpuBackend::mla_attention_expanded(const MlaExpandedArgs& args) {
+  run_at_desks("mla_attention_expanded", [&] {
+    check_mla_attention_expanded(args);
+    run_in_scratch(
+        "mla_attention_expanded",
+        cpu::mla_attention_expanded_scratch(workers_, args.rows->n_rows(), args.q.cols,
+                                            args.out.cols),
+        [&](std::byte* scratch) { cpu::mla_attention_expanded(workers_, args, scratch); });
+  });
+}
+
 void CpuBackend::moe_route(const MoeRouteArgs& args) {
   run("moe_route", [&] {
     check_moe_route(args);
@@ -100,21 +115,19 @@ void CpuBackend::add(const Tensor& x, const Tensor& sum) {
 
 absl::StatusOr<std::unique_ptr<Backend>> make_cpu_backend(std::shared_ptr<Memory> memory,
                                                           std::shared_ptr<Executor> executor,
-                                                          std::string_view isa,
-                                                          std::string_view activations) {
+                                                          const BackendOptions& options) {
   HADAL_ASSIGN_OR_RETURN(const cpu::Kernels* found,
-                         cpu::kernels_for(isa, cpu::features_of_this_machine()));
+                         cpu::kernels_for(options.isa, cpu::features_of_this_machine()));
   cpu::Kernels kernels = *found;
-  if (activations == "f32") {
+  if (options.activations == "f32") {
     for (cpu::Int8Kernels& int8 : kernels.int8_formats) int8 = {};
-  } else if (activations != "int8") {
+  } else if (options.activations != "int8") {
     return fail(HADAL_E_OUT_OF_RANGE,
-                absl::StrCat("the option cpu_activations cannot be \"",
-                             absl::string_view(activations.data(), activations.size()), "\""),
+                absl::StrCat("the option cpu_activations cannot be \"", options.activations, "\""),
                 "Give int8 or f32.");
   }
-  return std::make_unique<CpuBackend>(std::move(memory),
-                                      cpu::Workers(std::move(executor), kernels));
+  return std::make_unique<CpuBackend>(std::move(memory), cpu::Workers(std::move(executor), kernels),
+                                      !options.batch_invariant);
 }
 
 }  // namespace hadal

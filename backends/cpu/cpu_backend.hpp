@@ -4,17 +4,19 @@
 
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "backends/cpu/workers.hpp"
+#include "backends/loader.hpp"
 #include "backends/reference/reference_backend.hpp"
 
 namespace hadal {
 
 class CpuBackend : public ReferenceBackend {
  public:
-  CpuBackend(std::shared_ptr<Memory> memory, cpu::Workers workers)
-      : ReferenceBackend(std::move(memory)), workers_(std::move(workers)) {}
+  CpuBackend(std::shared_ptr<Memory> memory, cpu::Workers workers, bool may_expand_attention)
+      : ReferenceBackend(std::move(memory)),
+        workers_(std::move(workers)),
+        may_expand_attention_(may_expand_attention) {}
 
   const char* name() const override { return "cpu"; }
   std::string description() const override;
@@ -25,6 +27,8 @@ class CpuBackend : public ReferenceBackend {
   void matmul(const Tensor& x, const Weight& w, const Tensor& out) override;
   void per_head_matmul(const Tensor& x, const Weight& w, const Tensor& out) override;
   void mla_attention(const MlaAttentionArgs& args) override;
+  void mla_attention_expanded(const MlaExpandedArgs& args) override;
+  bool may_expand_attention() const override { return may_expand_attention_; }
   void moe_route(const MoeRouteArgs& args) override;
   void moe_ffn(const MoeFfnArgs& args) override;
   void swiglu(const Tensor& gate, const Tensor& up, const Tensor& out) override;
@@ -50,14 +54,14 @@ class CpuBackend : public ReferenceBackend {
   absl::Status grow_scratch(size_t n_bytes);
 
   cpu::Workers workers_;
+  const bool may_expand_attention_;
   Block scratch_;  // of one op at a time; grows and is kept
 };
 
-// `isa` is "auto", "scalar", "avx2" or "avx512"; `activations` is "int8" or "f32". E_OUT_OF_RANGE
-// for another name, E_UNSUPPORTED, naming what there is, for an `isa` that this machine lacks.
+// E_OUT_OF_RANGE for another isa or other activations than loader.hpp names, E_UNSUPPORTED, naming
+// what there is, for an isa that this machine lacks.
 absl::StatusOr<std::unique_ptr<Backend>> make_cpu_backend(std::shared_ptr<Memory> memory,
                                                           std::shared_ptr<Executor> executor,
-                                                          std::string_view isa,
-                                                          std::string_view activations);
+                                                          const BackendOptions& options);
 
 }  // namespace hadal

@@ -15,6 +15,9 @@ void matmul(Workers& workers, const Tensor& x, const Weight& w, const Tensor& ou
             std::byte* scratch);
 void per_head_matmul(Workers& workers, const Tensor& x, const Weight& w, const Tensor& out);
 void mla_attention(Workers& workers, const MlaAttentionArgs& args);
+size_t mla_attention_expanded_scratch(const Workers& workers, int64_t n_rows, int64_t qk_head_dim,
+                                      int64_t v_head_dim);
+void mla_attention_expanded(Workers& workers, const MlaExpandedArgs& args, std::byte* scratch);
 void moe_route(Workers& workers, const MoeRouteArgs& args);
 void swiglu(Workers& workers, const Tensor& gate, const Tensor& up, const Tensor& out);
 void add(Workers& workers, const Tensor& x, const Tensor& sum);

@@ -1,14 +1,12 @@
-// Attention over the latent cache, page by page with a running softmax: what was summed so far is
-// scaled down when a larger score turns up. All heads share the cache rows, so an item is a row of
-// the batch with a group of heads, and a page, once in the cache of the core, serves them all.
-// Pages begin at multiples of kPageSize of the position, so the order of the sums depends on the
-// position alone.
+// Attention over the latent cache, page by page with a running softmax. All heads share the cache
+// rows, so an item is a row of the batch with a group of heads, and a page, once in the cache of
+// the core, serves them all. Pages begin at multiples of kPageSize of the position, so the order of
+// the sums depends on the position alone.
 #include <array>
-#include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "backends/cpu/cpu_ops.hpp"
+#include "backends/cpu/running_softmax.hpp"
 
 namespace hadal::cpu {
 namespace {
@@ -26,8 +24,6 @@ class Heads {
       q_pe_[h] = args.q_pe.row(i);
       out_[h] = args.out.row(i);
       weights_[h] = scores_ + h * kPageSize;
-      largest_[h] = -std::numeric_limits<float>::infinity();
-      total_[h] = 0.0f;
       std::memset(out_[h], 0, static_cast<size_t>(rank_) * sizeof(float));
     }
   }
@@ -35,13 +31,16 @@ class Heads {
   // The first n_rows cache rows of a page.
   void attend(const float* page, int64_t n_rows) {
     score(page, n_rows);
-    for (size_t h = 0; h < static_cast<size_t>(n_); ++h) make_weights(h, n_rows);
+    for (size_t h = 0; h < static_cast<size_t>(n_); ++h) {
+      softmax_[h].weigh(kernels_, scores_ + h * kPageSize, n_rows, args_.softmax_scale, out_[h],
+                        rank_);
+    }
     kernels_.add_weighted_rows(
         {page, args_.latent_cache.row_dim, n_rows, weights_.data(), 0, out_.data(), 0, n_, rank_});
   }
 
   void finish() {
-    for (size_t h = 0; h < static_cast<size_t>(n_); ++h) multiply(out_[h], 1.0f / total_[h]);
+    for (size_t h = 0; h < static_cast<size_t>(n_); ++h) softmax_[h].finish(out_[h], rank_);
   }
 
  private:
@@ -61,33 +60,13 @@ class Heads {
     }
   }
 
-  void make_weights(size_t h, int64_t n_rows) {
-    float* s = scores_ + h * kPageSize;
-    float largest = largest_[h];
-    for (int64_t p = 0; p < n_rows; ++p) {
-      s[p] *= args_.softmax_scale;
-      if (s[p] > largest) largest = s[p];
-    }
-    if (largest > largest_[h]) {
-      const float shrink = std::exp(largest_[h] - largest);  // 0 at first
-      total_[h] *= shrink;
-      multiply(out_[h], shrink);
-      largest_[h] = largest;
-    }
-    total_[h] += kernels_.exp_and_sum(s, largest, n_rows);
-  }
-
-  void multiply(float* out, float factor) const {
-    for (int64_t c = 0; c < rank_; ++c) out[c] *= factor;
-  }
-
   const Kernels& kernels_;
   const Desk& desk_;
   const MlaAttentionArgs& args_;
   const int64_t n_, rank_;
   std::array<const float*, kMostHeads> q_latent_, q_pe_, weights_;
   std::array<float*, kMostHeads> out_;
-  std::array<float, kMostHeads> largest_, total_;
+  std::array<RunningSoftmax, kMostHeads> softmax_;
   float scores_[kMostHeads * kPageSize];
 };
 static_assert(kMostHeads <= kPassRows && kPageSize % kPanelRows == 0);

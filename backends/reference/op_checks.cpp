@@ -97,6 +97,19 @@ void check_mla_attention(const MlaAttentionArgs& args) {
   check_cached_rows(*args.rows, args.latent_cache, n / args.num_attention_heads);
 }
 
+void check_mla_attention_expanded(const MlaExpandedArgs& args) {
+  HADAL_CHECK(args.rows != nullptr && args.k_b_proj != nullptr && args.v_b_proj != nullptr);
+  const int64_t n = args.q.rows, n_heads = args.n_heads(), rank = args.kv_lora_rank();
+  HADAL_CHECK(n_heads > 0 && args.v_b_proj->slices == n_heads && n % n_heads == 0);
+  const int64_t n_rope = args.latent_cache.row_dim - rank;
+  HADAL_CHECK(n_rope > 0);
+  check_matrix(*args.k_b_proj, args.qk_nope_head_dim(), rank);
+  check_matrix(*args.v_b_proj, rank, args.out.cols);
+  check_f32(args.q, n, args.qk_nope_head_dim() + n_rope);
+  check_f32(args.out, n, args.out.cols);
+  check_cached_rows(*args.rows, args.latent_cache, n / n_heads);
+}
+
 void check_moe_route(const MoeRouteArgs& args) {
   const int64_t n_rows = args.logits.rows, n_experts = args.logits.cols;
   check_f32(args.logits, n_rows, n_experts);

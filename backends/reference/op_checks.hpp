@@ -16,6 +16,7 @@ void check_rope(const BatchRows& rows, int32_t n_heads, const Tensor& x);
 void check_latent_append(const LatentAppendArgs& args);
 void check_per_head_matmul(const Tensor& x, const Weight& w, const Tensor& out);
 void check_mla_attention(const MlaAttentionArgs& args);
+void check_mla_attention_expanded(const MlaExpandedArgs& args);
 void check_moe_route(const MoeRouteArgs& args);
 void check_moe_ffn(const MoeFfnArgs& args);
 void check_swiglu(const Tensor& gate, const Tensor& up, const Tensor& out);

@@ -112,6 +112,13 @@ void ReferenceBackend::mla_attention(const MlaAttentionArgs& args) {
   });
 }
 
+void ReferenceBackend::mla_attention_expanded(const MlaExpandedArgs& args) {
+  run("mla_attention_expanded", [&] {
+    check_mla_attention_expanded(args);
+    reference::mla_attention_expanded(args);
+  });
+}
+
 void ReferenceBackend::moe_route(const MoeRouteArgs& args) {
   run("moe_route", [&] {
     check_moe_route(args);

@@ -29,6 +29,8 @@ class ReferenceBackend : public Backend {
   void latent_append(const LatentAppendArgs& args) override;
   void per_head_matmul(const Tensor& x, const Weight& w, const Tensor& out) override;
   void mla_attention(const MlaAttentionArgs& args) override;
+  void mla_attention_expanded(const MlaExpandedArgs& args) override;
+  bool may_expand_attention() const override { return false; }
   void moe_route(const MoeRouteArgs& args) override;
   void moe_ffn(const MoeFfnArgs& args) override;
   void swiglu(const Tensor& gate, const Tensor& up, const Tensor& out) override;

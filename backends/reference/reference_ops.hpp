@@ -16,6 +16,7 @@ void rope(const BatchRows& rows, int32_t n_heads, const Tensor& x);
 void latent_append(const LatentAppendArgs& args);
 void per_head_matmul(const Tensor& x, const Weight& w, const Tensor& out);
 void mla_attention(const MlaAttentionArgs& args);
+void mla_attention_expanded(const MlaExpandedArgs& args);
 void moe_route(const MoeRouteArgs& args);
 void moe_ffn(const MoeFfnArgs& args);
 void swiglu(const Tensor& gate, const Tensor& up, const Tensor& out);

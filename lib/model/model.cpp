@@ -156,7 +156,9 @@ absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_
                               .hidden_size = config.hidden_size,
                               .max_in_features = widest_input(config),
                               .num_experts_per_tok = config.num_experts_per_tok,
-                              .moe_intermediate_size = config.moe_intermediate_size});
+                              .moe_intermediate_size = config.moe_intermediate_size,
+                              .qk_head_dim = config.qk_head_dim(),
+                              .v_head_dim = config.v_head_dim});
   const uint64_t fixed = plan.host_weights + plan.host_scratch;
   const int64_t shortest = std::min(512, config.max_position_embeddings);
   plan.host_minimum = fixed + cache_bytes(shortest) + page_table_bytes(shortest);

@@ -77,8 +77,7 @@ class Model {
   std::vector<uint8_t> sampled_rows_;
 
   mutable Mutex metadata_mutex_;
-  mutable HashMap<std::string, std::string> metadata_
-      ABSL_GUARDED_BY(metadata_mutex_);
+  mutable HashMap<std::string, std::string> metadata_ ABSL_GUARDED_BY(metadata_mutex_);
 };
 
 // Loads a model in steps that can pause between any two.

@@ -21,6 +21,8 @@ void ForwardPass::begin() {
   rope_.fill(batch_.position(), cos_sin.data());
   backend_.write(b_.rows.cos_sin, cos_sin.data());
 
+  if (backend_.may_expand_attention()) mla_form_ = cheaper_form(config_, batch_);
+
   backend_.embed(b_.rows.token_id, weights_.embed_tokens, b_.x);
 }
 
@@ -29,8 +31,8 @@ void ForwardPass::run_layer(int32_t i) {
   const CacheLayer latent_cache = cache_.layer(i, batch_.pages().data());
 
   backend_.rms_norm(b_.x, w.input_layernorm, config_.rms_norm_eps, b_.normed);
-  mla_forward(backend_, config_, w.self_attn, rope_.softmax_scale(), b_.rows, latent_cache,
-              b_.normed, b_.mla, b_.residual);
+  mla_forward(backend_, config_, w.self_attn, mla_form_, rope_.softmax_scale(), b_.rows,
+              latent_cache, b_.normed, b_.mla, b_.residual);
   backend_.add(b_.residual, b_.x);  // x += residual
 
   backend_.rms_norm(b_.x, w.post_attention_layernorm, config_.rms_norm_eps, b_.normed);

@@ -6,6 +6,7 @@
 #include "lib/model/batch.hpp"
 #include "lib/model/buffers.hpp"
 #include "lib/model/config.hpp"
+#include "lib/model/mla.hpp"
 #include "lib/model/rope.hpp"
 #include "lib/model/weights.hpp"
 
@@ -40,6 +41,7 @@ class ForwardPass {
   const LatentCache& cache_;
   Batch batch_;
   PassBuffers b_;
+  MlaForm mla_form_ = MlaForm::kAbsorbed;
 };
 
 }  // namespace hadal

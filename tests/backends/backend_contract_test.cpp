@@ -96,6 +96,13 @@ TEST_P(BackendContractTest, NoRowsAreNothingToDoForAnyOp) {
                            .out = bench.empty(0, 4),
                            .num_attention_heads = 3,
                            .softmax_scale = 1.0f});
+  backend().mla_attention_expanded({.q = bench.empty(0, 6),
+                                    .k_b_proj = &experts,
+                                    .v_b_proj = &experts,
+                                    .rows = &rows,
+                                    .latent_cache = sequences.layer(),
+                                    .out = none,
+                                    .softmax_scale = 1.0f});
   backend().moe_route({.logits = none, .expert_ids = no_ids, .expert_weights = bench.empty(0, 2)});
   backend().moe_ffn({.x = none,
                      .expert_ids = no_ids,

@@ -29,8 +29,8 @@ std::vector<const cpu::Kernels*> kernels_here() {
 
 std::unique_ptr<Backend> cpu_backend(std::string_view isa, int n_threads,
                                      std::string_view activations = "int8") {
-  return must(make_cpu_backend(Memory::create(nullptr, 0), must(thread_pool(n_threads - 1)), isa,
-                               activations));
+  return must(make_cpu_backend(Memory::create(nullptr, 0), must(thread_pool(n_threads - 1)),
+                               {.isa = std::string(isa), .activations = std::string(activations)}));
 }
 
 TEST(CpuFeaturesTest, AutoIsTheBestThereIs) {
@@ -245,7 +245,7 @@ TEST(CpuBackendTest, NothingBeyondTheEndOfARowCounts) {
 
 TEST(CpuBackendTest, RefusedScratchIsAFailureThatSticksUntilItIsReported) {
   const auto memory = Memory::create(nullptr, 100'000);
-  const auto backend = must(make_cpu_backend(memory, must(thread_pool(1)), "auto", "int8"));
+  const auto backend = must(make_cpu_backend(memory, must(thread_pool(1)), {}));
   const auto w = test::random_weight(DType::kQ8_0, 1, 8, 32, 1);
   const Weight weight = must(backend->upload(w.source));
   std::vector<float> x(32, 1.0f), out(8, -1.0f);
