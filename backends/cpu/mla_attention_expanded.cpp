@@ -99,9 +99,9 @@ class Head {
     const int64_t n_nope = args_.qk_nope_head_dim(), rank = args_.kv_lora_rank();
     for (int64_t i = 0; i < n; ++i) latents_[i] = args_.latent_cache.row_at(segment_.pages, p + i);
     const Weight &k_b = *args_.k_b_proj, &v_b = *args_.v_b_proj;
-    rounded_first_ = -1;
-    multiply(k_b, k_b.transposed, n, n_nope, nope_keys_);
-    multiply(v_b, !v_b.transposed, n, args_.out.cols, values_);
+    // Keys in f32: what is rounded there would be weighed with an exponential.
+    multiply(k_b, k_b.transposed, false, n, n_nope, nope_keys_);
+    multiply(v_b, !v_b.transposed, true, n, args_.out.cols, values_);
     for (int64_t i = 0; i < n; ++i) {
       for (int64_t d = 0; d < n_nope; ++d) keys_[d * kBlock + i] = nope_keys_[i * n_nope + d];
       for (int64_t d = n_nope; d < args_.q.cols; ++d)
@@ -111,26 +111,23 @@ class Head {
 
   // out[i] = the latents of position i times the head's matrix, n_out wide; its stored rows are
   // either what makes an output each, or what an input is multiplied with.
-  void multiply(const Weight& w, bool rows_are_outputs, int64_t n, int64_t n_out, float* out) {
+  void multiply(const Weight& w, bool rows_are_outputs, bool may_round, int64_t n, int64_t n_out,
+                float* out) {
     if (!rows_are_outputs) {
       float* rows[kBlock];
       for (int64_t i = 0; i < n; ++i) rows[i] = out + i * n_out;
       return multiply_columns(kernels_, desk_, w, head_, 0, n_out, latents_, n, rows);
     }
-    const bool is_int8 =
-        stretches(w.cols) <= kDeskStretches && int8_kernels(kernels_, w.dtype) != nullptr;
+    const bool is_int8 = may_round && stretches(w.cols) <= kDeskStretches &&
+                         int8_kernels(kernels_, w.dtype) != nullptr;
     for (int64_t i = 0; i < n; i += kPageSize) {
       InputRows input{latents_ + i, nullptr, std::min<int64_t>(kPageSize, n - i)};
       const Int8Stretch* rounded[kPageSize];
-      if (is_int8) {
-        for (int64_t j = 0; j < input.n; ++j) {
-          rounded[j] = desk_.rounded + j * kDeskStretches;
-          if (rounded_first_ != i)
-            kernels_.round_to_int8(latents_[i + j], w.cols, desk_.rounded + j * kDeskStretches);
-        }
-        rounded_first_ = i;
-        input.rounded = rounded;
+      for (int64_t j = 0; is_int8 && j < input.n; ++j) {
+        rounded[j] = desk_.rounded + j * kDeskStretches;
+        kernels_.round_to_int8(latents_[i + j], w.cols, desk_.rounded + j * kDeskStretches);
       }
+      if (is_int8) input.rounded = rounded;
       multiply_rows(kernels_, desk_, w, head_, 0, n_out, input, out + i * n_out, n_out);
     }
   }
@@ -169,7 +166,6 @@ class Head {
   float* scores_;            // [kTile][kBlock]
   RunningSoftmax* softmax_;  // [n_rows]
   const float* latents_[kBlock];
-  int64_t rounded_first_ = -1;  // which of the latents are at the desk, rounded
 };
 
 }  // namespace

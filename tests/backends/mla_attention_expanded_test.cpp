@@ -129,10 +129,9 @@ struct Attention {
 
 class MlaAttentionExpandedTest : public test::BackendTest {
  protected:
-  // Keys and values are sums of their own, before those over positions; and scores that are off by
-  // the rounding of latents are weighed with an exponential.
+  // Keys and values are sums of their own, before those over positions.
   test::Tolerance near_enough(DType type = DType::kF32) const {
-    return tolerance({1e-4, 2e-5}, test::kRoundedExpertsTolerance, type);
+    return tolerance({1e-4, 2e-5}, test::kRoundedSumTolerance, type);
   }
 };
 INSTANTIATE_TEST_SUITE_P(Backends, MlaAttentionExpandedTest, test::every_backend(),

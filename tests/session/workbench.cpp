@@ -22,8 +22,10 @@ Config with(int32_t key, int64_t value) {
   return config;
 }
 
-std::shared_ptr<Runtime> runtime(int64_t threads) {
-  auto made = Runtime::create(with(HADAL_OPT_THREADS, threads));
+std::shared_ptr<Runtime> runtime(int64_t threads, int64_t determinism) {
+  Config config = with(HADAL_OPT_THREADS, threads);
+  EXPECT_TRUE(config.set_i64(HADAL_OPT_DETERMINISM, determinism).ok());
+  auto made = Runtime::create(config);
   EXPECT_TRUE(made.ok()) << message_of(made.status());
   return *std::move(made);
 }

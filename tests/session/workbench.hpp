@@ -16,7 +16,7 @@ inline constexpr const char* kToy = HADAL_TEST_DATA "/golden/toys/v3/v3-f32.gguf
 inline constexpr const char* kStory = HADAL_SOURCE_DIR "/examples/models/story-q8_0.gguf";
 
 // Under threads 0 nothing moves but inside step and wait.
-std::shared_ptr<Runtime> runtime(int64_t threads);
+std::shared_ptr<Runtime> runtime(int64_t threads, int64_t determinism = 1);
 std::shared_ptr<ServedModel> load(const std::shared_ptr<Runtime>& runtime, const std::string& path,
                                   const Config& config = {});
 std::shared_ptr<Session> session(const std::shared_ptr<ServedModel>& model,
