@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "backends/backend_options.hpp"
 #include "backends/cpu/workers.hpp"
-#include "backends/loader.hpp"
 #include "backends/reference/reference_backend.hpp"
 
 namespace hadal {
@@ -58,8 +58,8 @@ class CpuBackend : public ReferenceBackend {
   Block scratch_;  // of one op at a time; grows and is kept
 };
 
-// E_OUT_OF_RANGE for another isa or other activations than loader.hpp names, E_UNSUPPORTED, naming
-// what there is, for an isa that this machine lacks.
+// E_OUT_OF_RANGE for another isa or other activations than backend_options.hpp names,
+// E_UNSUPPORTED, naming what there is, for an isa that this machine lacks.
 absl::StatusOr<std::unique_ptr<Backend>> make_cpu_backend(std::shared_ptr<Memory> memory,
                                                           std::shared_ptr<Executor> executor,
                                                           const BackendOptions& options);

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kBlock = 2 * kPageSize;  // positions; their keys and values stay in the L2 cache
 constexpr int64_t kTile = 64;              // rows; their scores with a block stay in the L1 cache
+constexpr int64_t kNeighbours = 4;         // rows that values are added to together
 static_assert(kPageSize <= kPassRows);
 
 // What an item works in.
@@ -22,15 +23,11 @@ struct Layout {
   size_t latent_keys = 0, keys = 0, values = 0, scores = 0, softmax = 0, end = 0;
 
   Layout(int64_t n_rows, int64_t qk_head_dim, int64_t v_head_dim) {
-    const auto floats = [](int64_t n) {
-      constexpr size_t kLine = 64;
-      return (static_cast<size_t>(n) * sizeof(float) + kLine - 1) / kLine * kLine;
-    };
-    keys = latent_keys + floats(kBlock * qk_head_dim);
-    values = keys + floats(kBlock * qk_head_dim);
-    scores = values + floats(kBlock * v_head_dim);
-    softmax = scores + floats(kBlock * kTile);
-    end = softmax + (static_cast<size_t>(n_rows) * sizeof(RunningSoftmax) + 63) / 64 * 64;
+    keys = latent_keys + lines_of<float>(kBlock * qk_head_dim);
+    values = keys + lines_of<float>(kBlock * qk_head_dim);
+    scores = values + lines_of<float>(kBlock * v_head_dim);
+    softmax = scores + lines_of<float>(kBlock * kTile);
+    end = softmax + lines_of<RunningSoftmax>(n_rows);
   }
 };
 
@@ -145,14 +142,26 @@ class Head {
     }
     std::memset(scores_, 0, static_cast<size_t>(n_rows * kBlock) * sizeof(float));
     kernels_.add_weighted_rows({keys_, kBlock, args_.q.cols, queries, 0, scores, 0, n_rows, n});
+    const auto seen = [&](int64_t i) {
+      return std::min(n, segment_.first_position + r + i + 1 - p);
+    };
     for (int64_t i = 0; i < n_rows; ++i) {
-      const int64_t seen = std::min(n, segment_.first_position + r + i + 1 - p);
-      softmax_[r + i].weigh(kernels_, scores[i], seen, args_.softmax_scale, outs[i],
+      softmax_[r + i].weigh(kernels_, scores[i], seen(i), args_.softmax_scale, outs[i],
                             args_.out.cols);
-      std::memset(scores[i] + seen, 0, static_cast<size_t>(n - seen) * sizeof(float));
     }
-    kernels_.add_weighted_rows(
-        {values_, args_.out.cols, n, weights, 0, outs, 0, n_rows, args_.out.cols});
+    // A few rows at a time what all of them see, and then what each sees more. To give the rest a
+    // weight of 0 would not do: 0 times a NaN of a later row is one.
+    const auto add_values = [&](int64_t i, int64_t n_sums, int64_t first, int64_t n_values) {
+      kernels_.add_weighted_rows({values_ + first * args_.out.cols, args_.out.cols, n_values,
+                                  weights + i, first, outs + i, 0, n_sums, args_.out.cols});
+    };
+    for (int64_t i = 0; i < n_rows; i += kNeighbours) {
+      const int64_t n_sums = std::min(kNeighbours, n_rows - i), seen_by_all = seen(i);
+      add_values(i, n_sums, 0, seen_by_all);
+      for (int64_t j = i; j < i + n_sums; ++j) {
+        if (seen(j) > seen_by_all) add_values(j, 1, seen_by_all, seen(j) - seen_by_all);
+      }
+    }
   }
 
   const Kernels& kernels_;

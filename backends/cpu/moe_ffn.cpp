@@ -67,12 +67,9 @@ struct Layout {
 
   Layout(const Workers& workers, int64_t n_rows, int64_t n_choices, int64_t hidden_size,
          int64_t inner_size) {
-    const auto floats = [](int64_t n) {
-      constexpr size_t kLine = 64;
-      return (static_cast<size_t>(n) * sizeof(float) + kLine - 1) / kLine * kLine;
-    };
-    desk_bytes = floats(n_choices * std::max(kInnerWidth, down_width(workers, hidden_size)));
-    x = inner + floats(n_choices * inner_size);
+    desk_bytes =
+        lines_of<float>(n_choices * std::max(kInnerWidth, down_width(workers, hidden_size)));
+    x = inner + lines_of<float>(n_choices * inner_size);
     rounded_inner = x + rounded_bytes(n_rows, hidden_size);
     desks = rounded_inner + rounded_bytes(n_choices, inner_size);
     end = desks + static_cast<size_t>(workers.count()) * desk_bytes;

@@ -15,6 +15,13 @@ namespace hadal::cpu {
 // Rows of x that one pass over a panel serves; with them the sums stay in the L2 cache.
 inline constexpr int64_t kPassRows = 96;
 
+// Bytes of n of T in whole cache lines, for parts of a scratch that begin at one each.
+template <typename T>
+constexpr size_t lines_of(int64_t n) {
+  constexpr size_t kLine = 64;
+  return (static_cast<size_t>(n) * sizeof(T) + kLine - 1) / kLine * kLine;
+}
+
 // What a thread works in.
 struct Desk {
   float* panel;          // [kPanelRows][kPanelCols], or kInt8PanelBytes

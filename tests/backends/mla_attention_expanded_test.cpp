@@ -208,6 +208,20 @@ TEST_P(MlaAttentionExpandedTest, ARowHasTheSameBitsInEveryBatchAndOnAnyNumberOfT
   }
 }
 
+// P9: a row of the same pass whose latents are not numbers is seen by itself and those after it.
+TEST_P(MlaAttentionExpandedTest, WhatIsWrongWithARowDoesNotReachThoseBeforeIt) {
+  Attention a = Attention::random({}, {150}, 150);
+  const Matrix sound = a.run(backend(), {{0, 0, 150}});
+  for (const int32_t broken : {1, 5, 63, 130, 149}) {
+    SCOPED_TRACE(broken);
+    Attention b = a;
+    b.cache[0].row(broken)[3] = std::numeric_limits<float>::quiet_NaN();
+    const Matrix out = b.run(backend(), {{0, 0, 150}});
+    EXPECT_TRUE(is_same(out.some_rows(0, broken * 2), sound.some_rows(0, broken * 2)));
+    EXPECT_TRUE(std::isnan(out.row(broken * 2)[0]) && std::isnan(out.row(299)[0]));
+  }
+}
+
 // A10: one position wins, and nothing overflows on the way.
 TEST_P(MlaAttentionExpandedTest, LargeScoresKeepTheirDigits) {
   Attention a = Attention::random({}, {200}, 70);

@@ -1,0 +1,18 @@
+// What a host may choose about a backend.
+#pragma once
+
+#include <string>
+
+namespace hadal {
+
+struct BackendOptions {
+  std::string name = "auto";  // the fastest there is: cpu
+  // For the cpu backend: an instruction set ("scalar", "avx2", "avx512"), or the best of this
+  // machine; whether rows that are multiplied with block formats are rounded to 8 bits ("int8") or
+  // not ("f32"); and whether a row must have the same bits in whatever batch it comes.
+  std::string isa = "auto";
+  std::string activations = "int8";
+  bool batch_invariant = true;
+};
+
+}  // namespace hadal
