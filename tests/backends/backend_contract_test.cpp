@@ -1,4 +1,5 @@
 // What every backend promises besides its ops: memory, copies, and how failures arrive.
+#include "backends/loader.hpp"
 #include "tests/backends/backend_test.hpp"
 #include "tests/backends/sequences.hpp"
 
@@ -150,6 +151,37 @@ TEST_P(BackendContractTest, NeedsNoMoreMemoryThanItSaid) {
     backend->matmul(inner, one, out);
     EXPECT_TRUE(backend->wait().ok());
     EXPECT_EQ(memory->live_bytes(), experts_done) << "what the experts had is used again";
+  }
+}
+
+TEST_P(BackendContractTest, ExpandedAttentionNeedsNoMoreMemoryThanSaid) {
+  for (const int64_t n_rows : {1, 200}) {
+    SCOPED_TRACE(n_rows);
+    const auto memory = Memory::create(nullptr, 0);
+    const auto backend = test::must(make_backend({.name = GetParam().backend,
+                                                  .isa = GetParam().isa,
+                                                  .activations = GetParam().activations,
+                                                  .batch_invariant = false},
+                                                 memory, test::must(thread_pool(1))));
+    test::Workbench bench(*backend);
+    test::Sequences sequences =
+        test::Sequences::with(bench, {test::random_matrix(200, 32 + 8, 1)}, 32 + 8);
+    const BatchRows rows = sequences.rows({{0, 0, static_cast<int32_t>(n_rows)}}, 8);
+    const Weight& k_b = bench.upload(test::random_weight(DType::kQ8_0, 3, 32, 64, 2));
+    const Weight& v_b = bench.upload(test::random_weight(DType::kQ8_0, 3, 48, 32, 3));
+    const Tensor q = bench.put(test::random_matrix(n_rows * 3, 64 + 8, 4));
+    const Tensor out = bench.empty(n_rows * 3, 48);
+    const uint64_t before = memory->live_bytes();
+    backend->mla_attention_expanded({.q = q,
+                                     .k_b_proj = &k_b,
+                                     .v_b_proj = &v_b,
+                                     .rows = &rows,
+                                     .latent_cache = sequences.layer(),
+                                     .out = out,
+                                     .softmax_scale = 0.1f});
+    EXPECT_TRUE(backend->wait().ok());
+    EXPECT_LE(memory->peak_bytes() - before,
+              backend->scratch_bytes({.max_rows = n_rows, .qk_head_dim = 72, .v_head_dim = 48}));
   }
 }
 

@@ -57,14 +57,8 @@ struct Attention {
   // Rows first_row to first_row + n of the batch, which are those of `spans`.
   Matrix run(Backend& backend, const std::vector<Span>& spans, int64_t first_row = 0) const {
     test::Workbench bench(backend);
-    size_t longest = 0;
-    for (const Matrix& c : cache) longest = std::max(longest, static_cast<size_t>(c.rows));
-    test::Sequences sequences(bench, static_cast<int32_t>(cache.size()),
-                              static_cast<int32_t>(longest), shape.rank + shape.n_rope, 2);
-    for (size_t s = 0; s < cache.size(); ++s) {
-      for (int32_t p = 0; p < cache[s].rows; ++p)
-        sequences.set_row(static_cast<int32_t>(s), p, cache[s].row(p));
-    }
+    test::Sequences sequences =
+        test::Sequences::with(bench, cache, shape.rank + shape.n_rope, /*n_layers=*/2);
     const BatchRows rows = sequences.rows(spans, shape.n_rope);
     const int64_t n = rows.n_rows() * shape.n_heads;
     const Tensor out = bench.empty(n, shape.n_v);

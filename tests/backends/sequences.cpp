@@ -25,6 +25,19 @@ Sequences::Sequences(Workbench& bench, int32_t n_sessions, int32_t max_positions
   }
 }
 
+Sequences Sequences::with(Workbench& bench, const std::vector<Matrix>& caches, int64_t row_dim,
+                          int32_t n_layers) {
+  int64_t longest = 0;
+  for (const Matrix& c : caches) longest = std::max(longest, c.rows);
+  Sequences made(bench, static_cast<int32_t>(caches.size()), static_cast<int32_t>(longest), row_dim,
+                 n_layers);
+  for (size_t s = 0; s < caches.size(); ++s) {
+    for (int32_t p = 0; p < caches[s].rows; ++p)
+      made.set_row(static_cast<int32_t>(s), p, caches[s].row(p));
+  }
+  return made;
+}
+
 BatchRows Sequences::rows(const std::vector<Span>& spans, int64_t qk_rope_head_dim) {
   Ids session, position;
   Matrix cos_sin{0, qk_rope_head_dim, {}};

@@ -23,6 +23,9 @@ class Sequences {
   CacheLayer layer() const;
 
   void set_row(int32_t session, int32_t position, const float* values);
+  // As many sessions as caches, with a row per position.
+  static Sequences with(Workbench& bench, const std::vector<Matrix>& caches, int64_t row_dim,
+                        int32_t n_layers = 1);
   Matrix row(int32_t session, int32_t position);
   int64_t count_rows_with_values();  // of all layers and pages: rows that are not all NaN
 

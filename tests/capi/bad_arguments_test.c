@@ -104,7 +104,7 @@ int main(int argc, char** argv) {
   hadal_request* prefill = NULL;
   if (argc != 2) return 2;
   at.path = argv[1];
-  walk_begin(&walk, argv[1], 0);
+  walk_begin(&walk, argv[1], 0, 1);
   at.runtime = walk.runtime;
   at.model = walk.model;
   at.tokenizer = walk.tokenizer;

@@ -26,7 +26,7 @@ static void test_free_in_any_order(const char* path, int64_t threads, int stride
   for (int order = 0; order < kOrders; order += stride) {
     struct walk walk;
     int left[kObjects] = {0, 1, 2, 3, 4, 5};
-    walk_begin(&walk, path, threads);
+    walk_begin(&walk, path, threads, 1);
     hadal_session* session = new_session(walk.model, "Once");
     hadal_request* request = start_generate(session, walk.sampler, 50);
     hadal_request_step(request, 0, NULL);
@@ -42,7 +42,7 @@ static void test_free_in_any_order(const char* path, int64_t threads, int stride
 static void test_children_keep_parents(const char* path) {
   struct walk walk;
   int32_t tokens[8];
-  walk_begin(&walk, path, 1);
+  walk_begin(&walk, path, 1, 1);
   hadal_session* session = new_session(walk.model, "Once");
   hadal_runtime_free(walk.runtime);
   hadal_model_free(walk.model);
@@ -77,7 +77,7 @@ static void* contend(void* user_data) {
 static void test_two_threads(const char* path) {
   struct walk walk;
   pthread_t threads[2];
-  walk_begin(&walk, path, 0);
+  walk_begin(&walk, path, 0, 1);
   struct contest contest = {.session = new_session(walk.model, "Once")};
   for (int i = 0; i < 2; ++i) pthread_create(&threads[i], NULL, contend, &contest);
   for (int i = 0; i < 2; ++i) pthread_join(threads[i], NULL);
@@ -107,7 +107,7 @@ static void* make_samplers(void* user_data) {
 static void test_shared_config(const char* path) {
   struct walk walk;
   pthread_t threads[2];
-  walk_begin(&walk, path, 0);
+  walk_begin(&walk, path, 0, 1);
   hadal_config* config = config_i64(HADAL_OPT_SEED, 7);
   MUST(hadal_config_set_str(config, HADAL_OPT_LOGIT_BIAS, "1:-1,2:-1,3:-1", 14, error));
   struct sharing sharing = {.runtime = walk.runtime, .config = config};
@@ -122,7 +122,7 @@ static void test_shared_config(const char* path) {
 /* A forked child may only exec or _exit: everything else answers, without touching anything. */
 static void test_fork(const char* path) {
   struct walk walk;
-  walk_begin(&walk, path, 2);
+  walk_begin(&walk, path, 2, 1);
   hadal_session* session = new_session(walk.model, "Once");
   const pid_t child = fork();
   if (child == 0) {
@@ -146,7 +146,7 @@ static void test_fork(const char* path) {
 static void* small_life(void* path) {
   struct walk walk;
   int32_t tokens[4];
-  walk_begin(&walk, path, 0);
+  walk_begin(&walk, path, 0, 1);
   hadal_session* session = new_session(walk.model, "Once upon a time");
   EXPECT(generate_tokens(session, walk.sampler, 2, tokens) == 2);
   hadal_session_free(session);

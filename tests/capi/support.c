@@ -62,10 +62,9 @@ hadal_model* load_model(hadal_runtime* runtime, const char* path, const hadal_co
   return model;
 }
 
-void walk_begin(struct walk* walk, const char* path, int64_t threads) {
+void walk_begin(struct walk* walk, const char* path, int64_t threads, int64_t determinism) {
   hadal_config* config = config_i64(HADAL_OPT_THREADS, threads);
-  /* A token then has the same bits in whatever pass it is computed. */
-  MUST(hadal_config_set_i64(config, HADAL_OPT_DETERMINISM, 2, error));
+  MUST(hadal_config_set_i64(config, HADAL_OPT_DETERMINISM, determinism, error));
   hadal_config* greedy = NULL;
   memset(walk, 0, sizeof *walk);
   MUST(hadal_runtime_create(config, &walk->runtime, error));

@@ -45,7 +45,7 @@ struct walk {
   hadal_tokenizer* tokenizer;
   hadal_sampler* sampler;
 };
-void walk_begin(struct walk* walk, const char* path, int64_t threads);
+void walk_begin(struct walk* walk, const char* path, int64_t threads, int64_t determinism);
 void walk_end(struct walk* walk);
 
 hadal_config* config_i64(int32_t key, int64_t value);

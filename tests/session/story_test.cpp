@@ -24,20 +24,23 @@ Json read_story(const std::string& name) {
 
 class StoryTest : public testing::Test {
  protected:
-  static std::shared_ptr<ServedModel> story(const char* backend, const char* activations) {
+  static std::shared_ptr<ServedModel> story(const char* backend, const char* activations,
+                                            int64_t determinism = 1) {
     Config config;
     EXPECT_TRUE(config.set_str(HADAL_OPT_BACKEND, backend).ok());
     EXPECT_TRUE(config.set_str(HADAL_OPT_CPU_ACTIVATIONS, activations).ok());
-    return load(runtime(2), kStory, config);
+    return load(runtime(2, determinism), kStory, config);
   }
 
-  static int compare_conversations(const char* activations, double sure_lead);
+  static int compare_conversations(const char* activations, double sure_lead,
+                                   int64_t determinism = 1);
   static void compare_likelihoods(const char* activations, double tolerance);
 };
 
 // Those in which the best token always leads the second by `sure_lead`; returns how many.
-int StoryTest::compare_conversations(const char* activations, double sure_lead) {
-  const auto model = story("cpu", activations);
+int StoryTest::compare_conversations(const char* activations, double sure_lead,
+                                     int64_t determinism) {
+  const auto model = story("cpu", activations, determinism);
   int n_compared = 0;
   const Json chats = read_story("chats-q8_0.json");
   for (const Json& chat : chats) {
@@ -64,7 +67,9 @@ TEST_F(StoryTest, ConversationsComeOutInTheSameWords) {
 }
 
 TEST_F(StoryTest, WithRoundedActivationsSureWordsStayTheSame) {
-  EXPECT_GE(compare_conversations("int8", 0.5), 7);
+  EXPECT_GE(compare_conversations("int8", 0.1, 2), 10);
+  // Rounding comes out otherwise where attention is expanded, and turns one lead of 0.2.
+  EXPECT_GE(compare_conversations("int8", 0.5, 1), 7);
 }
 
 TEST_F(StoryTest, LogitsAgreeWithTheForwardPassInDouble) {
