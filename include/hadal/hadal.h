@@ -10,9 +10,9 @@
  * (E_BUFFER_TOO_SMALL). Capacity 0 with a NULL buffer asks for the size. Returned const char * is
  * NUL-terminated and lives as long as the handle it came from. Life   _free takes NULL; free in any
  * order: children keep their parents alive. Freeing a running request cancels it and waits for the
- * current unit of work. Fork   In a forked child inherited handles answer E_BUSY; it may only exec
- * or _exit. Quiet  The library never prints, aborts, exits, reads the environment, or installs a
- * handler. */
+ * current unit of work. Fork   In a forked child inherited handles answer E_BUSY, all but configs
+ * and tokenizers, which are plain data; it may only exec or _exit. Quiet  The library never prints,
+ * aborts, exits, reads the environment, or installs a handler. */
 #ifndef HADAL_H
 #define HADAL_H
 

@@ -133,6 +133,12 @@ static void test_fork(const char* path) {
     right &= hadal_session_prefill(session, NULL, &request, NULL) == HADAL_E_BUSY;
     right &=
         hadal_model_load(walk.runtime, path, strlen(path), NULL, &request, NULL) == HADAL_E_BUSY;
+    /* Plain data does without threads. */
+    int32_t ids[8];
+    size_t n_ids = 0;
+    right &= hadal_tokenizer_encode(walk.tokenizer, "Once", 4, 0, ids, 8, &n_ids, NULL) == HADAL_OK;
+    hadal_config* config = NULL;
+    right &= n_ids > 0 && hadal_config_create(&config, NULL) == HADAL_OK;
     _exit(right ? 0 : 1);
   }
   int result = -1;

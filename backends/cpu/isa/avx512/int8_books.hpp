@@ -67,6 +67,12 @@ HADAL_INLINE void load_8s(const uint64_t* entries, const Numbers& numbers, int h
   words[1] = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xdd));
 }
 
+}  // namespace
+
+#include "backends/cpu/isa/int8_book_loads.hpp"
+
+namespace {
+
 // ---- Signs --------------------------------------------------------------------------------------
 
 // Four signs, nibble i of every word, as four bytes out of a table of sixteen words.
@@ -93,14 +99,7 @@ HADAL_INLINE Ints unpack_4s(const int8_t* values, Ints packed, uint32_t half_twi
   return look_up_bytes(values, or_ints(shifted, signs));
 }
 
-template <size_t n>
-HADAL_INLINE void look_up_8s(const BookOf8<n>& book, Ints pairs, Ints* low, Ints* high) {
-  const Numbers numbers(and_ints(pairs, (n - 1) * 0x00010001u));
-  load_8s(book.bytes, numbers, 0, low);
-  load_8s(book.bytes, numbers, 1, high);
-}
-// The same with signs: those of the low entries are byte i of the words of `signs`, those of the
-// high ones byte j.
+// As load_signed_8s(), which it is for large books.
 template <size_t n>
 HADAL_INLINE void look_up_signed_8s(const BookOf8<n>& book, Ints pairs, Ints signs, int i, int j,
                                     Ints* low, Ints* high) {
@@ -111,13 +110,7 @@ HADAL_INLINE void look_up_signed_8s(const BookOf8<n>& book, Ints pairs, Ints sig
     unpack_8s(book.values, packed, 0x03020302u, four_signs(kSignsOf8s, signs, 2 * j),
               four_signs(kSignsOf8s, signs, 2 * j + 1), high);
   } else {
-    look_up_8s(book, pairs, low, high);
-    const Ints a = shuffle_words(signs, static_cast<uint32_t>(i) * 0x01010101u);
-    const Ints b = shuffle_words(signs, static_cast<uint32_t>(j) * 0x01010101u);
-    low[0] = mirror_where_bits(low[0], a, 0x08040201u, 128);
-    low[1] = mirror_where_bits(low[1], a, 0x80402010u, 128);
-    high[0] = mirror_where_bits(high[0], b, 0x08040201u, 128);
-    high[1] = mirror_where_bits(high[1], b, 0x80402010u, 128);
+    load_signed_8s(book, pairs, signs, i, j, low, high);
   }
 }
 // Entries of four: the signs are nibbles i and j.
