@@ -126,6 +126,9 @@ absl::StatusOr<std::unique_ptr<Backend>> make_cpu_backend(std::shared_ptr<Memory
                 absl::StrCat("the option cpu_activations cannot be \"", options.activations, "\""),
                 "Give int8 or f32.");
   }
+  if (options.batch_invariant) {
+    for (cpu::Int8Kernels& int8 : kernels.int8_formats) int8.stream_rows = nullptr;
+  }
   return std::make_unique<CpuBackend>(std::move(memory), cpu::Workers(std::move(executor), kernels),
                                       !options.batch_invariant);
 }

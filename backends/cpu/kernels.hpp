@@ -110,6 +110,7 @@ inline constexpr int kInt8Rows = 32;  // rows of a weight that are decoded toget
 // kStretch columns of a row of x; levels beyond the end of the row are 0.
 struct alignas(64) Int8Stretch {
   int8_t levels[kStretch];
+  int8_t levels_by_halves[kStretch];  // 32 of the first half, 32 of the second, ...
   int16_t sums_of_16[16];  // of the levels 16 * i to 16 * i + 15
   int16_t sums_of_32[8];
   // As weights whose levels have an offset want them.
@@ -148,6 +149,8 @@ inline constexpr int kInt8PanelBytes = kInt8Rows * (kStretch + 16 * 4 + 8 * 4 + 
 struct Int8Kernels {
   void (*multiply_row)(const Int8RowProduct& p);  // null where the format has none
   void (*multiply_panel)(const Int8PanelProduct& p);
+  // As multiply_row(), in whatever order is fastest: close, but not the same bits. May be null.
+  void (*stream_rows)(const Int8RowProduct& p);
 };
 
 struct Kernels {

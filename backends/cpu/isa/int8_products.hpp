@@ -6,17 +6,15 @@
 #include "backends/cpu/isa/int8_formats.hpp"
 #include "backends/cpu/isa/int8_formats_few.hpp"
 #include "backends/cpu/isa/int8_formats_iq.hpp"
+#include "backends/cpu/isa/int8_streams.hpp"
 #include "backends/cpu/kernels.hpp"
 
 namespace {
 
 using hadal::cpu::Int8Kernels;
 using hadal::cpu::Int8PanelProduct;
-using hadal::cpu::Int8RowProduct;
-using hadal::cpu::Int8Stretch;
 using hadal::cpu::kInt8PanelBytes;
 using hadal::cpu::kInt8Rows;
-using hadal::cpu::kStretch;
 
 constexpr int kInt8Vecs = kInt8Rows / kVecRows;
 constexpr int kInt8TileW = 2;  // vectors of rows
@@ -339,6 +337,10 @@ void round_to_int8(const float* x, int64_t n, Int8Stretch* to) {
         __builtin_memset(to->levels + i, 0, 16);
       }
     }
+    for (int i = 0; i < kStretch / 2; i += 32) {
+      __builtin_memcpy(to->levels_by_halves + 2 * i, to->levels + i, 32);
+      __builtin_memcpy(to->levels_by_halves + 2 * i + 32, to->levels + kStretch / 2 + i, 32);
+    }
     for (int s = 0; s < 16; ++s) {
       int sum = 0;
       for (int i = 0; i < 16; ++i) sum += to->levels[16 * s + i];
@@ -355,7 +357,11 @@ void round_to_int8(const float* x, int64_t n, Int8Stretch* to) {
 
 template <class Format>
 constexpr Int8Kernels int8_kernels_of() {
-  return {int8_multiply_row<Format>, int8_multiply_panel<Format>};
+  if constexpr (IsStreamedByBlocks<Format> || IsStreamedByLines<Format>) {
+    return {int8_multiply_row<Format>, int8_multiply_panel<Format>, int8_stream_rows<Format>};
+  } else {
+    return {int8_multiply_row<Format>, int8_multiply_panel<Format>, nullptr};
+  }
 }
 
 }  // namespace

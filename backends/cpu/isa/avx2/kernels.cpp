@@ -1,6 +1,7 @@
 // Kernels for AVX2 with FMA and F16C: processors since about 2013.
 #include "backends/cpu/isa/avx2/int8_books.hpp"
-// after int8_books.hpp:
+#include "backends/cpu/isa/avx2/int8_line.hpp"
+// after both:
 #include "backends/cpu/isa/int8_products.hpp"
 #include "backends/cpu/isa/table.hpp"
 

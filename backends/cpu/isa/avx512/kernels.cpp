@@ -1,6 +1,7 @@
 // Kernels for AVX-512 (F, BW, DQ, VL, VNNI): servers since 2019, Zen 4.
 #include "backends/cpu/isa/avx512/int8_books.hpp"
-// after int8_books.hpp:
+#include "backends/cpu/isa/avx512/int8_line.hpp"
+// after both:
 #include "backends/cpu/isa/int8_products.hpp"
 #include "backends/cpu/isa/table.hpp"
 
