@@ -19,7 +19,7 @@ constexpr int64_t kInnerWidth = 2 * kInt8Rows;
 // Outputs of a phase 2 item: wide enough that reading the inner activations anew for each costs
 // little, narrow enough that every thread has several.
 int64_t down_width(const Workers& workers, int64_t hidden_size) {
-  const int64_t fair = hidden_size / (8 * workers.count()) / kInt8Rows * kInt8Rows;
+  const int64_t fair = hidden_size / (32 * workers.count()) / kInt8Rows * kInt8Rows;
   return std::clamp<int64_t>(fair, kInt8Rows, 4 * kInt8Rows);
 }
 

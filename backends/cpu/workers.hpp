@@ -81,7 +81,7 @@ class Workers {
   // a multiple of `step`, several items a thread, none too small to be worth waking one.
   int64_t grain(int64_t n, int64_t cost, int64_t step) const {
     constexpr int64_t kWorthWaking = 1 << 16;
-    const int64_t fair = n / (4 * count_);
+    const int64_t fair = n / (16 * count_);
     const int64_t least = kWorthWaking / std::max<int64_t>(1, cost);
     const int64_t wanted = std::max(step, count_ == 1 ? n : std::max(fair, least));
     return (wanted + step - 1) / step * step;

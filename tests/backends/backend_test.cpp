@@ -17,26 +17,34 @@ std::vector<BackendCase> every_case() {
     cases.push_back({"cpu", isa, 1});
     cases.push_back({"cpu", isa, 3});
     cases.push_back({"cpu", isa, 3, "int8"});
+    cases.push_back({"cpu", isa, 3, "int8", false});
   }
   return cases;
 }
 
 void PrintTo(const BackendCase& which, std::ostream* out) {
   *out << which.backend << " " << which.isa << ", " << which.n_threads << " threads, "
-       << which.activations;
+       << which.activations << (which.batch_invariant ? "" : ", any order");
 }
 
 std::string backend_name(const testing::TestParamInfo<BackendCase>& info) {
   const BackendCase& c = info.param;
   if (c.backend == "reference") return c.backend;
-  return c.backend + "_" + c.isa + "_" + c.activations + "_" + std::to_string(c.n_threads);
+  return c.backend + "_" + c.isa + "_" + c.activations + "_" + std::to_string(c.n_threads) +
+         (c.batch_invariant ? "" : "_any_order");
 }
 
 std::unique_ptr<Backend> backend_of(const BackendCase& which, std::shared_ptr<Memory> memory) {
   std::shared_ptr<Executor> executor =
       which.n_threads == 1 ? caller_only() : must(thread_pool(which.n_threads - 1));
-  return must(
-      make_backend({which.backend, which.isa, which.activations}, std::move(memory), executor));
+  return must(make_backend({which.backend, which.isa, which.activations, which.batch_invariant},
+                           std::move(memory), executor));
+}
+
+testing::AssertionResult BackendTest::is_same_alone(const Matrix& alone,
+                                                    const Matrix& in_batch) const {
+  return GetParam().batch_invariant ? is_same(alone, in_batch)
+                                    : is_near(alone, in_batch, kSumTolerance);
 }
 
 Tolerance BackendTest::tolerance(const Tolerance& exact, const Tolerance& rounded,

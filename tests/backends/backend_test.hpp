@@ -17,8 +17,9 @@ struct BackendCase {
   std::string isa;
   int n_threads = 1;
   std::string activations = "f32";
+  bool batch_invariant = true;
 
-  BackendCase with_threads(int n) const { return {backend, isa, n, activations}; }
+  BackendCase with_threads(int n) const { return {backend, isa, n, activations, batch_invariant}; }
 };
 
 void PrintTo(const BackendCase& which, std::ostream* out);  // for GoogleTest
@@ -44,6 +45,9 @@ class BackendTest : public testing::TestWithParam<BackendCase> {
   Backend& on_one_thread() { return *on_one_thread_; }
   // What is asked of a result that `type` has a part in: `exact`, unless activations are rounded.
   Tolerance tolerance(const Tolerance& exact, const Tolerance& rounded, DType type) const;
+  // What a row is without the others of its batch: the same to the bit, or but for the order of the
+  // sums where the backend may change it.
+  testing::AssertionResult is_same_alone(const Matrix& alone, const Matrix& in_batch) const;
 
  private:
   std::unique_ptr<Backend> backend_ = backend_of(GetParam());

@@ -148,11 +148,13 @@ TEST_P(PerHeadMatmulTest, ARowHasTheSameBitsInEveryBatchAndOnAnyNumberOfThreads)
       ASSERT_TRUE(is_same(all, per_head_matmul(on_one_thread(), x, w)));
       ASSERT_TRUE(std::isnan(all.row(3 * 8 + 1)[0]));
       for (const int64_t n_rows : {1, 2, 3, 4, 8, 16}) {
-        ASSERT_TRUE(
-            is_same(per_head_matmul(x.some_rows(0, 3 * n_rows), w), all.some_rows(0, 3 * n_rows)));
+        const Matrix some = per_head_matmul(x.some_rows(0, 3 * n_rows), w);
+        ASSERT_TRUE(n_rows == 1 ? is_same_alone(some, all.some_rows(0, 3))
+                                : is_same(some, all.some_rows(0, 3 * n_rows)));
       }
       for (const int64_t r : {0, 9, 16}) {
-        ASSERT_TRUE(is_same(per_head_matmul(x.some_rows(3 * r, 3), w), all.some_rows(3 * r, 3)));
+        ASSERT_TRUE(
+            is_same_alone(per_head_matmul(x.some_rows(3 * r, 3), w), all.some_rows(3 * r, 3)));
       }
     }
   }

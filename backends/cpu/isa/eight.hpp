@@ -17,6 +17,12 @@ HADAL_INLINE __m256 load_eight_f16(const uint8_t* p, int stride) {
   for (int i = 0; i < 8; ++i) __builtin_memcpy(&h[i], p + i * stride, 2);
   return _mm256_cvtph_ps(_mm_set_epi16(h[7], h[6], h[5], h[4], h[3], h[2], h[1], h[0]));
 }
+// 0 but for the first n.
+HADAL_INLINE __m256 first_of_eight(__m256 x, int n) {
+  if (__builtin_constant_p(n) && n == 8) return x;
+  const __m256i place = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
+  return _mm256_and_ps(x, _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(n), place)));
+}
 HADAL_INLINE __m256 eight_to_floats(__m256i x) { return _mm256_cvtepi32_ps(x); }
 
 HADAL_INLINE uint64_t load_u64(const uint8_t* p) {

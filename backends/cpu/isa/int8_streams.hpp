@@ -306,14 +306,16 @@ concept IsStreamedByLines = requires(const uint8_t* b) {
   Stream<Format>::line(b, 0);
 };
 
+// The first n_blocks of a stretch, where it is one of several.
 template <class Format>
-HADAL_INLINE void add_stretch(const uint8_t* b, const Int8Stretch& x, RowSum& sum) {
+HADAL_INLINE void add_stretch(const uint8_t* b, const Int8Stretch& x, RowSum& sum,
+                              int n_blocks = kStretch / Format::Block::kElements) {
   using S = Stream<Format>;
   if constexpr (IsStreamedByBlocks<Format>) {
     S::add_block(b, x, sum);
   } else {
     const __m256 of_x = _mm256_set1_ps(x.scale);
-    const __m256 scales = _mm256_mul_ps(S::scales(b), of_x);
+    const __m256 scales = first_of_eight(_mm256_mul_ps(S::scales(b), of_x), n_blocks);
     const auto sums_of_x = [&x] HADAL_LAMBDA {
       const auto* sums = reinterpret_cast<const __m128i*>(x.sums_of_32);
       return eight_to_floats(_mm256_cvtepi16_epi32(_mm_load_si128(sums)));
@@ -322,8 +324,10 @@ HADAL_INLINE void add_stretch(const uint8_t* b, const Int8Stretch& x, RowSum& su
       const __m256 offset = _mm256_mul_ps(scales, _mm256_set1_ps(S::kOffset));
       sum.eight = _mm256_fnmadd_ps(offset, sums_of_x(), sum.eight);
     }
-    if constexpr (S::kHasMins)
-      sum.eight = _mm256_fmadd_ps(_mm256_mul_ps(S::mins(b), of_x), sums_of_x(), sum.eight);
+    if constexpr (S::kHasMins) {
+      const __m256 mins = first_of_eight(_mm256_mul_ps(S::mins(b), of_x), n_blocks);
+      sum.eight = _mm256_fmadd_ps(mins, sums_of_x(), sum.eight);
+    }
     const FloatScales scales_of_lines(scales);
     HADAL_UNROLL
     for (int i = 0; i < kLines; ++i) {
@@ -344,6 +348,7 @@ template <class Format>
 void int8_stream_rows(const Int8RowProduct& p) {
   using Block = typename Format::Block;
   constexpr int64_t kBytes = kStretch / Block::kElements * Block::kSize;
+  const uint8_t* end = p.w + (p.n_w - 1) * p.w_stride_bytes + p.k / Block::kElements * Block::kSize;
   for (int64_t r = 0; r < p.n_w; ++r) {
     const uint8_t* w = p.w + r * p.w_stride_bytes;
     const Int8Stretch* x = p.x;
@@ -355,10 +360,15 @@ void int8_stream_rows(const Int8RowProduct& p) {
     for (; left >= kStretch; left -= kStretch, w += kBytes, ++x) add_stretch<Format>(w, *x, sum);
     if constexpr (Block::kElements < kStretch) {
       if (left > 0) {
-        // The blocks that are there, then others without a scale.
-        uint8_t whole[kBytes] = {};
-        __builtin_memcpy(whole, w, static_cast<size_t>(left / Block::kElements * Block::kSize));
-        add_stretch<Format>(whole, *x, sum);
+        const int n_blocks = static_cast<int>(left / Block::kElements);
+        // What is read beyond the row are other rows, whose scales do not count; or nothing's.
+        if (w + kBytes <= end) {
+          add_stretch<Format>(w, *x, sum, n_blocks);
+        } else {
+          uint8_t copy[size_t{kBytes}] = {};
+          __builtin_memcpy(copy, w, static_cast<size_t>(n_blocks * Block::kSize));
+          add_stretch<Format>(copy, *x, sum, n_blocks);
+        }
       }
     }
     p.out[r] = sum_of(sum.many, sum.eight);
