@@ -101,8 +101,9 @@ struct FormatKernels {
 //   block = sum over sub-blocks of (sum of weight level * x level) * weight scale,
 //   out += block * x scale,
 // one stretch after the other,
-// where the sums of levels are exact and the rest is f32, in this order. Hence again the same bits
-// in whatever batch a row comes and however the work is split, and on AVX2 and AVX-512 alike.
+// where the sums of levels are exact and the rest is f32, in this order; scales that are whole
+// numbers themselves (q2_k, q3_k) belong to the exact part. Hence again the same bits in whatever
+// batch a row comes and however the work is split, and on AVX2 and AVX-512 alike.
 
 inline constexpr int kStretch = 256;
 inline constexpr int kInt8Rows = 32;  // rows of a weight that are decoded together
@@ -111,11 +112,12 @@ inline constexpr int kInt8Rows = 32;  // rows of a weight that are decoded toget
 struct alignas(64) Int8Stretch {
   int8_t levels[kStretch];
   int8_t levels_by_halves[kStretch];  // 32 of the first half, 32 of the second, ...
-  int16_t sums_of_16[16];  // of the levels 16 * i to 16 * i + 15
+  int16_t sums_of_16[16];             // of the levels 16 * i to 16 * i + 15
   int16_t sums_of_32[8];
   // As weights whose levels have an offset want them.
   int32_t minus_sums_of_16[16];
   int32_t minus_sums_of_32[8];
+  int32_t minus_sum;
   float scale;
 };
 

@@ -5,6 +5,8 @@
 // and, where weight = level * scale - min, the mins
 //   as floats, after end(s):                          float_min(s, min)
 //   as whole numbers of two neighbouring sub-blocks:  int_mins(i, pair), at last min_scale(-scale)
+// Where scales are whole numbers, int_end(s, scale) takes the place of end(), at last
+// block_scale(scale).
 // Layouts: lib/tensor/block_formats_*.cpp.
 #pragma once
 
@@ -18,13 +20,15 @@ enum class Mins { kNone, kFloat, kIntOf16, kIntOf32 };
 
 // What the product has to know. Levels are 0 to `most`, or -most to most. Those of a weight that is
 // (level - 2^offset_shift) * scale have an offset.
-template <int sub, Mins mins, bool is_signed, int most, int offset_shift = -1>
+template <int sub, Mins mins, bool is_signed, int most, int offset_shift = -1,
+          bool has_int_scales = false>
 struct Int8Shape {
   static constexpr int kSub = sub;  // columns that share a scale
   static constexpr Mins kMins = mins;
   static constexpr bool kIsSigned = is_signed;
   static constexpr int kMost = most;
   static constexpr int kOffsetShift = is_signed ? kSignedOffsetShift : offset_shift;
+  static constexpr bool kHasIntScales = has_int_scales;
 };
 
 HADAL_INLINE Ints low_nibbles_of(Ints x) { return and_ints(x, 0x0f0f0f0fu); }
@@ -190,10 +194,11 @@ struct Int8Q2K : Int8Shape<256, Mins::kIntOf16, false, 45> {
   }
 };
 
-struct Int8Q3K : Int8Shape<16, Mins::kIntOf16, false, 7> {
-  using Block = Q3K;
-  template <class Sink>
-  HADAL_INLINE static void decode(const Rows& rows, int64_t b, int, Sink& sink) {
+struct Int8Q3KScales {
+  RowFloats d;
+  Ints scales[4];  // four bytes each
+
+  HADAL_INLINE Int8Q3KScales(const Rows& rows, int64_t b) {
     // The scales are bytes 96 to 107 and the last of the block d: read from 94 on.
     Ints w[4];
     load_4_words(rows, b + 94, w);
@@ -201,39 +206,102 @@ struct Int8Q3K : Int8Shape<16, Mins::kIntOf16, false, 7> {
       return or_ints(shift_ints_right(w[i], 16), shift_ints_left(w[i + 1], 16));
     };
     const Ints low = word(0), more = word(1), top = word(2);
-    const RowFloats d = high_f16(w[3]);
+    d = high_f16(w[3]);
     const auto six_bits = [top](Ints four, int i) HADAL_LAMBDA {
       const Ints two = and_ints(shift_ints_right(top, 2 * i), 0x03030303u);
       return add_to_bytes(or_ints(four, shift_ints_left(two, 4)), -32);
     };
-    const Ints scales[4] = {six_bits(low_nibbles_of(low), 0), six_bits(low_nibbles_of(more), 1),
-                            six_bits(high_nibbles_of(low), 2), six_bits(high_nibbles_of(more), 3)};
-    Ints high[8];
-    load_8_words(rows, b, high);
-    HADAL_UNROLL
-    for (int half = 0; half < 2; ++half) {
-      Ints t[8];
-      load_8_words(rows, b + 32 + 32 * half, t);
-      HADAL_UNROLL
-      for (int j = 0; j < 8; ++j) {
-        const int k = 8 * half + j, bit = k / 2;
-        sink.begin(k);
-        HADAL_UNROLL
-        for (int i = 0; i < 4; ++i) {
-          const int word_of_16 = j % 2 * 4 + i;
-          const Ints moved = bit < 2 ? shift_ints_left(high[word_of_16], 2 - bit)
-                                     : shift_ints_right(high[word_of_16], bit - 2);
-          sink.add(i, or_ints(and_ints(shift_ints_right(t[word_of_16], j / 2 * 2), 0x03030303u),
-                              and_ints(moved, 0x04040404u)));
-        }
-        sink.end(k, mul_rows(d, to_floats(signed_byte(scales[k / 4], k % 4))));
-      }
-    }
-    HADAL_UNROLL
-    for (int i = 0; i < 8; ++i) sink.int_mins(i, pair_of_signed_bytes(scales[i / 2], i % 2));
-    sink.min_scale(mul_rows(d, broadcast_row(-4.0f)));
+    scales[0] = six_bits(low_nibbles_of(low), 0);
+    scales[1] = six_bits(low_nibbles_of(more), 1);
+    scales[2] = six_bits(high_nibbles_of(low), 2);
+    scales[3] = six_bits(high_nibbles_of(more), 3);
   }
 };
+// give(k, i, levels): word i of sub-block k, levels 0 to 7; begin(k) before the first.
+template <class Begin, class Give>
+HADAL_INLINE void q3_k_levels(const Rows& rows, int64_t b, Begin&& begin, Give&& give) {
+  Ints high[8];
+  load_8_words(rows, b, high);
+  HADAL_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    Ints t[8];
+    load_8_words(rows, b + 32 + 32 * half, t);
+    HADAL_UNROLL
+    for (int j = 0; j < 8; ++j) {
+      const int k = 8 * half + j, bit = k / 2;
+      begin(k);
+      HADAL_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        const int word_of_16 = j % 2 * 4 + i;
+        const Ints moved = bit < 2 ? shift_ints_left(high[word_of_16], 2 - bit)
+                                   : shift_ints_right(high[word_of_16], bit - 2);
+        give(k, i,
+             or_ints(and_ints(shift_ints_right(t[word_of_16], j / 2 * 2), 0x03030303u),
+                     and_ints(moved, 0x04040404u)));
+      }
+    }
+  }
+}
+
+// Two ways to the same whole numbers. A level of -4 to 3 times a scale of -32 to 31 fits into a
+// byte, if its sign is turned: one sub-block, as of q2_k. It pays where products are of bytes.
+struct Int8Q3KOfProducts : Int8Shape<256, Mins::kNone, true, 128> {
+  using Block = Q3K;
+  template <class Sink>
+  HADAL_INLINE static void decode(const Rows& rows, int64_t b, int, Sink& sink) {
+    const Int8Q3KScales q(rows, b);
+    // (level - 4) * -scale = size * (level' - offset), where for positive scales level' is
+    // 7 - level and the offset 3, for others the level itself and 4.
+    Ints size[4], turned[4], minus_offset[4];
+    HADAL_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      size[i] = abs_bytes(q.scales[i]);
+      const Ints is_positive = where_bytes_above(q.scales[i], 0);
+      turned[i] = and_ints(is_positive, 0x07070707u);
+      const Ints four = shift_ints_left(size[i], 2);  // 128 at most
+      const Ints offset = sub_bytes(four, and_int_vectors(is_positive, size[i]));
+      minus_offset[i] = sub_bytes(broadcast_int(0), offset);
+    }
+    Ints by, turn, less;
+    sink.begin(0);
+    q3_k_levels(
+        rows, b,
+        [&](int k) HADAL_LAMBDA {
+          const auto place = static_cast<uint32_t>(k % 4);
+          by = shuffle_words(size[k / 4], 0x80008000u | place * 0x00010001u);
+          turn = shuffle_words(turned[k / 4], place * 0x01010101u);
+          less = shuffle_words(minus_offset[k / 4], place * 0x01010101u);
+        },
+        [&](int k, int i, Ints levels) HADAL_LAMBDA {
+          // No product of three bits by 32 leaves its byte.
+          sink.add(4 * k + i, add_bytes_of(mul_halves(xor_ints(levels, turn), by), less));
+        });
+    sink.end(0, mul_rows(q.d, broadcast_row(-1.0f)));
+  }
+};
+struct Int8Q3KOfLevels : Int8Shape<16, Mins::kNone, false, 7, 2, true> {
+  using Block = Q3K;
+  template <class Sink>
+  HADAL_INLINE static void decode(const Rows& rows, int64_t b, int, Sink& sink) {
+    const Int8Q3KScales q(rows, b);
+    q3_k_levels(
+        rows, b, [&](int k) HADAL_LAMBDA { sink.begin(k); },
+        [&](int k, int i, Ints levels) HADAL_LAMBDA {
+          sink.add(i, levels);
+          if (i == 3) sink.int_end(k, signed_byte(q.scales[k / 4], k % 4));
+        });
+    sink.block_scale(q.d);
+  }
+};
+template <bool>
+struct Int8Q3KOf {
+  using Format = Int8Q3KOfProducts;
+};
+template <>
+struct Int8Q3KOf<false> {
+  using Format = Int8Q3KOfLevels;
+};
+using Int8Q3K = Int8Q3KOf<(kSignedOffsetShift >= 0)>::Format;
 
 // The head of q4_k and q5_k: d, dmin, eight scales and eight mins of six bits.
 struct Int8Head {

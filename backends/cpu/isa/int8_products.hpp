@@ -30,6 +30,8 @@ template <class Shape>
 HADAL_INLINE Ints first_sum(const Int8Stretch& x, int s) {
   if constexpr (Shape::kOffsetShift < 0) {
     return broadcast_int(0);
+  } else if constexpr (Shape::kSub == kStretch) {
+    return shift_ints_left(broadcast_word(&x.minus_sum), Shape::kOffsetShift);
   } else {
     static_assert(Shape::kSub == 16 || Shape::kSub == 32);
     const int32_t* sums = Shape::kSub == 16 ? x.minus_sums_of_16 : x.minus_sums_of_32;
@@ -82,6 +84,7 @@ struct RowSink {
 
   const Int8Stretch& x;
   RowFloats block = broadcast_row(0.0f);
+  Ints whole = broadcast_int(0);  // where scales are whole numbers
   Ints min_sum = broadcast_int(0);
   // Two sums, where a sub-block is long enough for one to be waited for.
   Dot<Format::kMost, Format::kIsSigned> dot[2];
@@ -97,6 +100,12 @@ struct RowSink {
   }
   HADAL_INLINE void end(int, RowFloats scale) {
     block = fma_rows(to_floats(add_ints(dot[0].sum, dot[1].sum)), scale, block);
+  }
+  HADAL_INLINE void int_end(int, Ints scale) {
+    whole = add_ints(whole, mul_int_vectors(add_ints(dot[0].sum, dot[1].sum), scale));
+  }
+  HADAL_INLINE void block_scale(RowFloats scale) {
+    block = fma_rows(to_floats(whole), scale, block);
   }
   HADAL_INLINE void float_min(int s, RowFloats min) {
     block = fma_rows(minus_sum(x, s), min, block);
@@ -139,12 +148,18 @@ void int8_multiply_row(const Int8RowProduct& p) {
 // kInt8Rows rows of a stretch. Two vectors of rows are neighbours, for a tile to read.
 struct alignas(64) Int8Panel {
   uint8_t levels[kStretch * kInt8Rows];
-  float scales[16][kInt8Rows];
+  union {
+    float scales[16][kInt8Rows];
+    int32_t int_scales[16][kInt8Rows];
+  };
   union {
     float min[8][kInt8Rows];
     int32_t min_pair[8][kInt8Rows];
   };
-  float min_scale[kInt8Rows];
+  union {
+    float min_scale[kInt8Rows];
+    float block_scale[kInt8Rows];
+  };
 
   HADAL_INLINE uint8_t* word(int vec, int i) {
     return levels +
@@ -166,6 +181,12 @@ struct PanelSink {
   HADAL_INLINE void end(int s, RowFloats scale) {
     store_row_floats(panel.scales[s] + vec * kVecRows, scale);
   }
+  HADAL_INLINE void int_end(int s, Ints scale) {
+    store_ints(panel.int_scales[s] + vec * kVecRows, scale);
+  }
+  HADAL_INLINE void block_scale(RowFloats scale) {
+    store_row_floats(panel.block_scale + vec * kVecRows, scale);
+  }
   HADAL_INLINE void float_min(int s, RowFloats min) {
     store_row_floats(panel.min[s] + vec * kVecRows, min);
   }
@@ -186,6 +207,14 @@ HADAL_INLINE void int8_tile(Int8Panel& panel, int vec, int n_subs, const Int8Str
   for (int v = 0; v < kInt8TileW; ++v) {
     HADAL_UNROLL
     for (int j = 0; j < n_x; ++j) block[v][j] = broadcast_row(0.0f);
+  }
+  Ints whole[kInt8TileW][unsigned{n_x}];
+  if constexpr (Shape::kHasIntScales) {
+    HADAL_UNROLL
+    for (int v = 0; v < kInt8TileW; ++v) {
+      HADAL_UNROLL
+      for (int j = 0; j < n_x; ++j) whole[v][j] = broadcast_int(0);
+    }
   }
   const uint8_t* words = panel.word(vec, 0);
   constexpr int kWordBytes = kVecRows * 4;
@@ -214,10 +243,17 @@ HADAL_INLINE void int8_tile(Int8Panel& panel, int vec, int n_subs, const Int8Str
     }
     HADAL_UNROLL
     for (int v = 0; v < kInt8TileW; ++v) {
-      const RowFloats scale = load_row_floats(panel.scales[sub] + (vec + v) * kVecRows);
-      HADAL_UNROLL
-      for (int j = 0; j < n_x; ++j)
-        block[v][j] = fma_rows(to_floats(dot[v][j].sum), scale, block[v][j]);
+      if constexpr (Shape::kHasIntScales) {
+        const Ints scale = load_ints(panel.int_scales[sub] + (vec + v) * kVecRows);
+        HADAL_UNROLL
+        for (int j = 0; j < n_x; ++j)
+          whole[v][j] = add_ints(whole[v][j], mul_int_vectors(dot[v][j].sum, scale));
+      } else {
+        const RowFloats scale = load_row_floats(panel.scales[sub] + (vec + v) * kVecRows);
+        HADAL_UNROLL
+        for (int j = 0; j < n_x; ++j)
+          block[v][j] = fma_rows(to_floats(dot[v][j].sum), scale, block[v][j]);
+      }
     }
     if constexpr (Shape::kMins == Mins::kFloat) {
       HADAL_UNROLL
@@ -227,6 +263,15 @@ HADAL_INLINE void int8_tile(Int8Panel& panel, int vec, int n_subs, const Int8Str
         for (int j = 0; j < n_x; ++j)
           block[v][j] = fma_rows(minus_sum(x[j][s], sub), min, block[v][j]);
       }
+    }
+  }
+  if constexpr (Shape::kHasIntScales) {
+    HADAL_UNROLL
+    for (int v = 0; v < kInt8TileW; ++v) {
+      const RowFloats scale = load_row_floats(panel.block_scale + (vec + v) * kVecRows);
+      HADAL_UNROLL
+      for (int j = 0; j < n_x; ++j)
+        block[v][j] = fma_rows(to_floats(whole[v][j]), scale, block[v][j]);
     }
   }
   if constexpr (Shape::kMins == Mins::kIntOf16 || Shape::kMins == Mins::kIntOf32) {
@@ -291,7 +336,7 @@ void int8_multiply_panel(const Int8PanelProduct& p) {
   using Block = typename Format::Block;
   using Shape = Int8Shape<Format::kSub, Format::kMins, Format::kIsSigned,
                           kSignedOffsetShift >= 0 ? 1 : Format::kMost,
-                          Format::kIsSigned ? -1 : Format::kOffsetShift>;
+                          Format::kIsSigned ? -1 : Format::kOffsetShift, Format::kHasIntScales>;
   constexpr int64_t kStretchBytes = kStretch / Block::kElements * Block::kSize;
   auto& panel = *static_cast<Int8Panel*>(p.panel);
   for (int64_t i = 0; i < p.n_x * kInt8Rows; i += kVecRows)
@@ -352,6 +397,8 @@ void round_to_int8(const float* x, int64_t n, Int8Stretch* to) {
       to->sums_of_32[s] = static_cast<int16_t>(sum);
       to->minus_sums_of_32[s] = -sum;
     }
+    to->minus_sum = 0;
+    for (const int32_t minus : to->minus_sums_of_32) to->minus_sum += minus;
   }
 }
 
