@@ -369,8 +369,8 @@ class Header:
             elif base in VTABLES and constant and stars == 1:
                 yield 'vtable', [p]
             elif self.struct(base) and stars == 1 and not constant:
-                if following.type != 'hadal_error**':
-                    wrong(p, 'a struct that is written stands before the error')
+                if following.type not in ('hadal_error**', ''):
+                    wrong(p, 'a struct that is written stands last, or before the error')
                 yield 'struct_out', [p]
             elif constant and stars == 1 and is_number(base):
                 if following != ('size_t', 'n_' + p.name):

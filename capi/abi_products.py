@@ -101,7 +101,8 @@ def options_h(header):
 GOOD_TEXT = {'name': 'temperature', 'path': None, 'key': 'general.architecture', 'text': 'Once',
              'role': 'user', 'content': 'Hi', 'json': '{\\"role\\":\\"user\\",\\"content\\":\\"Hi\\"}'}
 GOOD_SCALAR = {'flags': '0', 'value': '1', 'draw': '0', 'length': '0', 'budget_ns': '0',
-               'timeout_ns': '0', 'position': 'at->position', 'status': '0', 'key': 'HADAL_OPT_TOP_K'}
+               'timeout_ns': '0', 'position': 'at->position', 'status': '0', 'index': '0',
+               'key': 'HADAL_OPT_TOP_K'}
 GOOD_KEY = {'hadal_config_set_f64': 'HADAL_OPT_TOP_P', 'hadal_config_set_str': 'HADAL_OPT_BACKEND'}
 # Any bytes are welcome here.
 ANY_BYTES = {('hadal_tokenizer_encode', 'text'), ('hadal_session_append_text', 'text')}
@@ -251,6 +252,17 @@ def fits(call):
 ''' % (ask, short)
 
 
+def with_outputs(call, calls):
+    """The calls between the declarations of what they write to and the proof that they do not."""
+    structs = [n for n, kind in call.outputs if call.header.struct(kind)]
+    return ''.join(
+        ['  %s\n' % d for d in call.declarations] +
+        ['  fill(%s, sizeof %s);\n' % (n, n) for n, _ in call.outputs] +
+        ['  %s[0].struct_size = sizeof %s[0];\n' % (n, n) for n in structs] + [calls] +
+        ['  EXPECT(is_filled(%s, sizeof %s, %s));\n' % (
+            n, n, 'sizeof(uint32_t)' if n in structs else '0') for n, _ in call.outputs])
+
+
 def without_status(header, function):
     """Functions that cannot fail answer nothing to nothing."""
     call = Call(header, function)
@@ -266,11 +278,15 @@ def without_status(header, function):
             p, size = parameters
             changes += [{p.name: 'NULL', size.name: '3'}, {size.name: 'SIZE_MAX'},
                         {p.name: '"\\xff\\xfe"', size.name: '2'}]
+        elif role == 'struct_out':
+            p = parameters[0]
+            changes += [{p.name: 'NULL'}, {p.name: '&empty_%s' % p.type[len('hadal_'):-1]}]
     def line(changed):
         return '  EXPECT(%s%s);\n' % (call.text(changed), zero)
 
     checked = ''.join(line(changed) for changed in stale(call))
-    return ''.join(line(changed) for changed in changes) + if_checked(checked)
+    calls = ''.join(line(changed) for changed in changes) + if_checked(checked)
+    return with_outputs(call, calls)
 
 
 def bad_arguments_c(header):
@@ -289,15 +305,7 @@ def bad_arguments_c(header):
         body = ''
         if function.returns == 'hadal_status':
             call = Call(header, function)
-            inside = refusals(call) + ''.join(fits(call))
-            body += ''.join('  %s\n' % d for d in call.declarations)
-            body += ''.join('  fill(%s, sizeof %s);\n' % (n, n) for n, _ in call.outputs)
-            struct_outputs = [n for n, kind in call.outputs if header.struct(kind)]
-            body += ''.join('  %s[0].struct_size = sizeof %s[0];\n' % (n, n)
-                            for n in struct_outputs)
-            body += inside
-            body += ''.join('  EXPECT(is_filled(%s, sizeof %s, %s));\n' % (
-                n, n, 'sizeof(uint32_t)' if n in struct_outputs else '0') for n, _ in call.outputs)
+            body += with_outputs(call, refusals(call) + ''.join(fits(call)))
         else:
             body = without_status(header, function)
         text += 'static void try_%s(const struct objects* at) {\n  (void)at;\n%s}\n\n' % (

@@ -1,4 +1,4 @@
-// hadal_model: planning, loading, metadata.
+// hadal_model: planning, loading, metadata, the profile.
 #include "capi/arguments.hpp"
 #include "capi/config_argument.hpp"
 #include "capi/guard.hpp"
@@ -49,6 +49,24 @@ const char* hadal_model_metadata(const hadal_model* model, const char* key, size
     HADAL_ASSIGN_OR_RETURN(const absl::string_view text,
                            hadal::capi::text_in("key", key, key_size));
     found = m.impl->model->metadata(text);
+    return absl::OkStatus();
+  });
+  return found;
+}
+
+const char* hadal_model_profile(const hadal_model* model, size_t index, hadal_op_profile* out) {
+  const char* found = nullptr;
+  guard_any(model, nullptr, [&](const hadal_model& m) -> absl::Status {
+    HADAL_RETURN_IF_ERROR(hadal::capi::require_struct("out", out));
+    const std::optional<hadal::OpProfile> line = m.impl->model->profile(index);
+    if (!line) return absl::OkStatus();
+    hadal_op_profile result = {};
+    result.calls = line->calls;
+    result.ns = line->ns;
+    result.bytes = line->bytes;
+    result.multiplications = line->multiplications;
+    HADAL_RETURN_IF_ERROR(hadal::capi::struct_out("out", result, out));
+    found = line->name;
     return absl::OkStatus();
   });
   return found;

@@ -9,6 +9,7 @@
 #include "examples/cli/commands.hpp"
 #include "examples/cli/engine.hpp"
 #include "examples/cli/exit_codes.hpp"
+#include "examples/cli/op_times.hpp"
 #include "examples/cli/terminal.hpp"
 
 namespace cli {
@@ -23,7 +24,8 @@ double seconds_since(Clock::time_point start) {
 // Of a series of runs.
 class Rates {
  public:
-  void add(double rate) {
+  void add(int64_t n_tokens, double seconds) {
+    const double rate = static_cast<double>(n_tokens) / seconds;
     rates_.insert(std::upper_bound(rates_.begin(), rates_.end(), rate), rate);
   }
   double median() const {
@@ -79,6 +81,7 @@ void BenchCommand::add_to(CLI::App& app) {
   number("-n,--decode", n_decode, "Tokens that are read one by one; 0: leave it out");
   number("-d,--depth", depth, "Tokens that are in the session before either");
   number("-r,--repeat", n_runs, "Runs that count");
+  app.add_flag("--profile", profile, "Also show what each op of the model took in those runs");
   options.add_model_flags(app);
   options.add_session_flags(app);
   options.add_output_flags(app);
@@ -90,6 +93,7 @@ int BenchCommand::run() {
                      "--prefill or --decode must be above 0, and --repeat at least 1.");
   }
   options.resolve();
+  if (profile) options.model_options.set_i64(HADAL_OPT_PROFILE, 1);
   const Clock::time_point start = Clock::now();
   Engine engine(options);
   const double load_seconds = seconds_since(start);
@@ -101,25 +105,34 @@ int BenchCommand::run() {
     engine.prefill(deep);
   }
   Rates prefill, decode;
+  OpTimes prefill_ops, decode_ops;
   for (int64_t run = -1; run < n_runs; ++run) {  // -1 is the run that does not count
     if (n_prefill > 0) {
       hadal::Session session = deep.fork();
       session.append_tokens(random.next(n_prefill));
+      prefill_ops.begin(engine.model());
       const Clock::time_point begin = Clock::now();
       engine.prefill(session);
-      const double rate = static_cast<double>(n_prefill) / seconds_since(begin);
-      if (run >= 0) prefill.add(rate);
+      const double seconds = seconds_since(begin);
+      if (run >= 0) {
+        prefill.add(n_prefill, seconds);
+        prefill_ops.end(engine.model(), n_prefill, seconds);
+      }
     }
     if (n_decode > 0) {
       hadal::Session session = deep.fork();
       const std::vector<int32_t> tokens = random.next(n_decode);
+      decode_ops.begin(engine.model());
       const Clock::time_point begin = Clock::now();
       for (const int32_t token : tokens) {
         session.append_tokens(&token, 1);
         engine.prefill(session);
       }
-      const double rate = static_cast<double>(n_decode) / seconds_since(begin);
-      if (run >= 0) decode.add(rate);
+      const double seconds = seconds_since(begin);
+      if (run >= 0) {
+        decode.add(n_decode, seconds);
+        decode_ops.end(engine.model(), n_decode, seconds);
+      }
     }
   }
 
@@ -132,7 +145,9 @@ int BenchCommand::run() {
                 {"depth", depth},
                 {"host_peak_bytes", stats.host_peak}};
     if (n_prefill > 0) out["prefill"] = prefill.json(n_prefill);
+    if (n_prefill > 0 && profile) prefill_ops.add_to(out["prefill"]);
     if (n_decode > 0) out["decode"] = decode.json(n_decode);
+    if (n_decode > 0 && profile) decode_ops.add_to(out["decode"]);
     write_out(json_line(out));
     return kOk;
   }
@@ -144,7 +159,9 @@ int BenchCommand::run() {
                 static_cast<long long>(depth));
   write_out(options.model + "\nbackend  " + backend + "\n" + head +
             (n_prefill > 0 ? prefill.line("prefill", n_prefill) : "") +
-            (n_decode > 0 ? decode.line("decode", n_decode) : ""));
+            (n_decode > 0 ? decode.line("decode", n_decode) : "") +
+            (n_prefill > 0 && profile ? prefill_ops.table("prefill") : "") +
+            (n_decode > 0 && profile ? decode_ops.table("decode") : ""));
   return kOk;
 }
 

@@ -57,6 +57,7 @@ struct BenchCommand {
   int run();
   Options options;
   int64_t n_prefill = 512, n_decode = 64, depth = 0, n_runs = 5;
+  bool profile = false;
 };
 
 struct VersionCommand {

@@ -117,6 +117,9 @@ enum {
                                       weights in block formats are rounded to 8 bits, 256 to a
                                       scale; an error far below that of the weights, and
                                       about three times the speed. "f32": never rounded */
+  HADAL_OPT_PROFILE = 207, /* i64 0/1: count what the model's ops take, for hadal_model_profile.
+                              Each op is then waited for, which costs some time; results are the
+                              same. Default 0 */
   /* session */
   HADAL_OPT_CONTEXT = 300,    /* i64: most tokens; 0 (default): what the model was trained for    */
   HADAL_OPT_CACHE_TYPE = 301, /* str: element type of the latent cache: "f32" (default) */
@@ -316,6 +319,25 @@ HADAL_API hadal_status hadal_model_load(hadal_runtime* runtime, const char* path
  * types, shapes, bytes as JSON), "hadal.keys" (all keys as JSON), "hadal.backend". [any] */
 HADAL_API const char* hadal_model_metadata(const hadal_model* model, const char* key,
                                            size_t key_size);
+
+typedef struct hadal_op_profile { /* written by us; sums since the model was loaded */
+  uint32_t struct_size, flags;    /* set by you: sizeof(hadal_op_profile); 0 */
+  uint64_t calls;                 /* that ended well; others count nowhere */
+  uint64_t ns;                    /* nanoseconds, from each call until its result was there */
+  uint64_t bytes; /* that had to be read at least once per call: weights as the file holds them (of
+                     an embedding the rows looked up, of experts those chosen), latent cache */
+  uint64_t multiplications; /* with weights and of attention, each with an addition */
+} hadal_op_profile;
+
+/* A line of the profile: the name of an op with what it worked on, and its numbers, all of one
+ * moment. "matmul q4_k 3072x2048" is type, out x in; "per_head_matmul f16 16x512x128" heads x out x
+ * in; "moe_ffn q4_k+q6_k 64x1408x2048" experts x moe_intermediate_size x hidden_size, with the type
+ * of down_proj behind that of the others where they differ. Lines stand in order of first use, and
+ * keep their index. NULL, and nothing written, past the last line, if HADAL_OPT_PROFILE was not set
+ * when the model was loaded, and for a bad argument. [any] */
+HADAL_API const char* hadal_model_profile(const hadal_model* model, size_t index,
+                                          hadal_op_profile* out);
+
 /* The model's tokenizer; it outlives the weights. [any] */
 HADAL_API hadal_status hadal_model_tokenizer(hadal_model* model, hadal_tokenizer** out,
                                              hadal_error** error);

@@ -561,6 +561,12 @@ class Session : public detail::Owner<hadal_session, hadal_session_free> {
 
 // ---- Model ------------------------------------------------------------------------------------
 
+// What an op of a model has taken; see hadal_op_profile.
+struct OpProfile {
+  std::string_view name;  // lives as long as the model
+  uint64_t calls, ns, bytes, multiplications;
+};
+
 class Model : public detail::Owner<hadal_model, hadal_model_free> {
  public:
   using Owner::Owner;
@@ -569,6 +575,15 @@ class Model : public detail::Owner<hadal_model, hadal_model_free> {
     const char* text = hadal_model_metadata(get(), key.data(), key.size());
     if (!text) return std::nullopt;
     return text;
+  }
+  // All lines, in order of first use; none if the model was loaded without the option "profile".
+  std::vector<OpProfile> profile() const {
+    std::vector<OpProfile> lines;
+    hadal_op_profile line = detail::sized<hadal_op_profile>();
+    while (const char* name = hadal_model_profile(get(), lines.size(), &line)) {
+      lines.push_back({name, line.calls, line.ns, line.bytes, line.multiplications});
+    }
+    return lines;
   }
   Returns<Tokenizer> tokenizer() const {
     return detail::make<Tokenizer>(hadal_model_tokenizer, get());

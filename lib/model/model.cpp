@@ -53,6 +53,10 @@ std::optional<std::string> Model::compose_metadata(absl::string_view key) const 
   return value;
 }
 
+std::optional<OpProfile> Model::profile(size_t index) const {
+  return profile_ != nullptr ? profile_->line(index) : std::nullopt;
+}
+
 ModelLoader::ModelLoader(Resources resources, std::string path, ModelOptions options)
     : options_(std::move(options)), path_(std::move(path)), model_(new Model()) {
   model_->resources_ = std::move(resources);
@@ -84,6 +88,11 @@ absl::Status ModelLoader::step() {
     case Stage::kBackend: {
       HADAL_ASSIGN_OR_RETURN(
           m.backend_, make_backend(options_.backend, m.resources_.memory, m.resources_.executor));
+      if (options_.profile) {
+        auto profiled = std::make_unique<ProfiledBackend>(std::move(m.backend_));
+        m.profile_ = profiled.get();
+        m.backend_ = std::move(profiled);
+      }
       m.resources_.log->info("load", absl::StrCat("backend ", m.backend_->description()));
       m.rope_.emplace(m.config_);
       m.cache_.emplace(*m.backend_, m.config_);

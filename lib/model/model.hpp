@@ -9,6 +9,7 @@
 
 #include "backends/backend.hpp"
 #include "backends/loader.hpp"
+#include "backends/profiled_backend.hpp"
 #include "lib/base/hash_map.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/mutex.hpp"
@@ -27,6 +28,7 @@ struct ModelOptions {
   BackendOptions backend;
   bool use_mmap = true;
   int32_t chunk_rows = 0;  // 0: chosen here
+  bool profile = false;    // see hadal_model_profile
   CheckpointOptions checkpoint;
 };
 
@@ -59,6 +61,10 @@ class Model {
   // hadal.backend. NULL if there is none. Lives as long as the model. Thread-safe.
   const char* metadata(absl::string_view key) const;
 
+  // A line of the ops' profile; nothing past the last, and of a model without one. Its name lives
+  // as long as the model. Thread-safe.
+  std::optional<OpProfile> profile(size_t index) const;
+
  private:
   friend class ModelLoader;
   Model() = default;
@@ -68,6 +74,7 @@ class Model {
   std::unique_ptr<Checkpoint> checkpoint_;
   ModelConfig config_;
   std::unique_ptr<Backend> backend_;
+  const ProfiledBackend* profile_ = nullptr;  // backend_, if it is one
   ModelWeights weights_;
   std::vector<std::shared_ptr<const void>> weight_bytes_;
   std::optional<Rope> rope_;

@@ -44,6 +44,8 @@ constexpr OptionInfo kOptions[] = {
         "auto: V3's groups where a file of its shape lacks the keys; file: as the file says"),
     i64(HADAL_OPT_CHUNK_ROWS, kModel, "chunk_rows", 0, 8192, 0,
         "most tokens in one pass; 0: chosen by hadal"),
+    i64(HADAL_OPT_PROFILE, kModel, "profile", 0, 1, 0,
+        "count calls, time and bytes of the model's ops, for hadal_model_profile"),
     i64(HADAL_OPT_CONTEXT, kSession, "context", 0, 1 << 30, 0,
         "most tokens of the session; 0: what the model was trained for"),
     str(HADAL_OPT_CACHE_TYPE, kSession, "cache_type", "f32", "element type of the latent cache: f32"),

@@ -29,7 +29,7 @@ class AbiHeaderTest(unittest.TestCase):
     def test_the_header_itself_keeps_the_rules(self):
         header = abi_header.Header(HEADER)
         self.assertGreater(len(header.functions), 50)
-        self.assertEqual(len(header.structs), 8)
+        self.assertEqual(len(header.structs), 9)
 
     def test_every_function_has_a_thread_tag(self):
         self.refuses('no thread tag', ('hadal_config* config); /* [one] */', 'hadal_config* config);'))
@@ -50,6 +50,10 @@ class AbiHeaderTest(unittest.TestCase):
     def test_an_output_array_brings_capacity_and_size(self):
         self.adds('output array', 'HADAL_API hadal_status hadal_model_fill(hadal_model* model, '
                   'float* values, size_t n_values, hadal_error** error); /* [any] */')
+
+    def test_a_struct_that_is_written_comes_last(self):
+        self.adds('stands last', 'HADAL_API const char* hadal_model_line(const hadal_model* model, '
+                  'hadal_op_profile* out, size_t index); /* [any] */')
 
     def test_a_const_handle_may_be_used_by_any_thread(self):
         self.adds('so the tag is .any.',

@@ -226,6 +226,21 @@ static void try_hadal_model_metadata(const struct objects* at) {
 #endif
 }
 
+static void try_hadal_model_profile(const struct objects* at) {
+  (void)at;
+  hadal_op_profile out_[1];
+  fill(out_, sizeof out_);
+  out_[0].struct_size = sizeof out_[0];
+  EXPECT(hadal_model_profile(NULL, 0, out_) == NULL);
+  EXPECT(hadal_model_profile(at->model, 0, NULL) == NULL);
+  EXPECT(hadal_model_profile(at->model, 0, &empty_op_profile) == NULL);
+#ifdef HADAL_CHECKED_HANDLES
+  EXPECT(hadal_model_profile(at->freed_model, 0, out_) == NULL);
+  EXPECT(hadal_model_profile((hadal_model*)(void*)at->session, 0, out_) == NULL);
+#endif
+  EXPECT(is_filled(out_, sizeof out_, sizeof(uint32_t)));
+}
+
 static void try_hadal_model_tokenizer(const struct objects* at) {
   (void)at;
   hadal_tokenizer* out_[1];
@@ -693,6 +708,7 @@ void try_bad_arguments(const struct objects* at) {
   try_hadal_model_plan(at);
   try_hadal_model_load(at);
   try_hadal_model_metadata(at);
+  try_hadal_model_profile(at);
   try_hadal_model_tokenizer(at);
   try_hadal_model_free(at);
   try_hadal_tokenizer_encode(at);

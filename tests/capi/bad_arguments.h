@@ -34,6 +34,7 @@ extern const hadal_io some_io, empty_io;
 extern const hadal_log_sink some_log_sink, empty_log_sink;
 extern hadal_option_desc empty_option_desc;
 extern hadal_memory_plan empty_memory_plan;
+extern hadal_op_profile empty_op_profile;
 extern hadal_event empty_event;
 extern hadal_stats empty_stats;
 int32_t some_fn(void* user_data, const hadal_event* event);

@@ -6,6 +6,7 @@ const int32_t some_tokens[3] = {5, 6, 7};
 const float some_logits[3] = {0.5f, 0.25f, 1.0f};
 hadal_option_desc empty_option_desc;
 hadal_memory_plan empty_memory_plan;
+hadal_op_profile empty_op_profile;
 hadal_event empty_event;
 hadal_stats empty_stats;
 const hadal_allocator empty_allocator;
@@ -99,12 +100,16 @@ static void make_freed(struct objects* at) {
 int main(int argc, char** argv) {
   struct objects at = {0};
   struct walk walk;
-  hadal_config* logprobs = NULL;
+  hadal_config *logprobs = NULL, *profile = NULL;
   hadal_session* answered = NULL;
   hadal_request* prefill = NULL;
   if (argc != 2) return 2;
   at.path = argv[1];
   walk_begin(&walk, argv[1], 0, 1);
+  hadal_model_free(walk.model);
+  profile = config_i64(HADAL_OPT_PROFILE, 1); /* so that there is a line that could be written */
+  walk.model = load_model(walk.runtime, at.path, profile);
+  hadal_config_free(profile);
   at.runtime = walk.runtime;
   at.model = walk.model;
   at.tokenizer = walk.tokenizer;

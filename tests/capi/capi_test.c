@@ -364,6 +364,65 @@ static void test_cancel(const struct walk* walk) {
   hadal_session_free(session);
 }
 
+/* Sums of all lines. names has those of earlier calls: a line keeps its name and its index. */
+static hadal_op_profile profile_of(const hadal_model* model, const char* names[kMaxTokens]) {
+  hadal_op_profile sum = {.struct_size = sizeof sum}, line = {.struct_size = sizeof line};
+  const char* name = NULL;
+  for (size_t i = 0; i < kMaxTokens && (name = hadal_model_profile(model, i, &line)); ++i) {
+    EXPECT(line.struct_size == sizeof line && line.flags == 0 && line.calls > 0);
+    EXPECT(names[i] == NULL || names[i] == name);
+    names[i] = name;
+    sum.calls += line.calls;
+    sum.ns += line.ns;
+    sum.bytes += line.bytes;
+    sum.multiplications += line.multiplications;
+  }
+  return sum;
+}
+
+/* What the ops took, while a request runs and after; the same tokens as without. */
+static void test_profile(const struct walk* walk, const char* path) {
+  hadal_config* config = config_i64(HADAL_OPT_PROFILE, 1);
+  hadal_model* model = load_model(walk->runtime, path, config);
+  hadal_config_free(config);
+  const char* names[kMaxTokens] = {NULL};
+  hadal_op_profile line = {.struct_size = sizeof line};
+  EXPECT(hadal_model_profile(walk->model, 0, &line) == NULL);
+  EXPECT(hadal_model_profile(model, 0, &line) == NULL); /* nothing has run yet */
+  EXPECT(profile_of(model, names).calls == 0);
+
+  hadal_session *plain = new_session(walk->model, kPrompt), *session = new_session(model, kPrompt);
+  int32_t expected[kMaxTokens], tokens[kMaxTokens];
+  const size_t n_expected = generate_tokens(plain, walk->sampler, 6, expected);
+  hadal_request* request = start_generate(session, walk->sampler, 6);
+  hadal_event event = {.struct_size = sizeof event};
+  hadal_op_profile before = profile_of(model, names);
+  size_t n_tokens = 0;
+  while (hadal_request_wait(request, UINT64_MAX, NULL) == HADAL_EVENT) {
+    const hadal_op_profile now = profile_of(model, names);
+    EXPECT(now.calls >= before.calls && now.ns >= before.ns && now.bytes >= before.bytes);
+    before = now;
+    if (hadal_request_poll(request, &event, NULL) == HADAL_EVENT &&
+        event.kind == HADAL_EVENT_TOKEN) {
+      tokens[n_tokens++] = event.token;
+    }
+  }
+  hadal_request_free(request);
+  EXPECT(n_tokens == n_expected && memcmp(tokens, expected, n_tokens * sizeof *tokens) == 0);
+
+  const hadal_op_profile sum = profile_of(model, names);
+  EXPECT(sum.calls > 100 && sum.ns > 0 && sum.bytes > 0 && sum.multiplications > 0);
+  const char* name = hadal_model_profile(model, 0, &line);
+  EXPECT(name && strncmp(name, "embed ", 6) == 0);
+  EXPECT(line.calls >= n_tokens && line.bytes > 0 && line.multiplications == 0);
+  EXPECT(hadal_model_profile(model, 10000, &line) == NULL);
+  EXPECT(hadal_model_profile(model, SIZE_MAX, &line) == NULL);
+  EXPECT(line.calls >= n_tokens); /* not written */
+  hadal_session_free(plain);
+  hadal_session_free(session);
+  hadal_model_free(model);
+}
+
 static void say(hadal_session* session, const char* role, const char* content) {
   MUST(hadal_session_add_message(session, role, strlen(role), content, strlen(content), error));
 }
@@ -445,6 +504,7 @@ int main(int argc, char** argv) {
     test_logprobs(&walk);
     test_callback(&walk);
     test_cancel(&walk);
+    test_profile(&walk, argv[1]);
     test_chat(&walk);
     test_step(&walk, threads);
     walk_end(&walk);

@@ -248,6 +248,25 @@ void test_session(const hadal::Runtime& runtime, const hadal::Model& model) {
   EXPECT(code_of([&] { return cancelled.wait(); }) == HADAL_E_CANCELLED);
 }
 
+void test_profile(const hadal::Runtime& runtime, const char* path) {
+  hadal::Config config;
+  must([&] { return config.set("profile", 1); });
+  const hadal::Model model = take(runtime.load_model(path, config));
+  EXPECT(model.profile().empty());
+  hadal::Session session = take(model.create_session());
+  for (uint64_t n_passes = 1; n_passes <= 2; ++n_passes) {
+    must([&] { return session.append_tokens({5, 6, 7}); });
+    hadal::Request prefill = take(session.prefill());
+    must([&] { return prefill.finish(); });
+    const std::vector<hadal::OpProfile> lines = model.profile();
+    EXPECT(lines.size() > 8 && lines[0].name.substr(0, 6) == "embed ");
+    EXPECT(lines[0].calls == n_passes && lines[0].ns > 0 && lines[0].bytes > 0);
+    EXPECT(std::any_of(lines.begin(), lines.end(), [](const hadal::OpProfile& line) {
+      return line.name.substr(0, 7) == "matmul " && line.multiplications > 0;
+    }));
+  }
+}
+
 void test_chat(const hadal::Model& model) {
   hadal::Config format;
   must([&] { return format.set("chat_format", "deepseek-v3"); });
@@ -277,6 +296,8 @@ int main(int argc, char** argv) {
   EXPECT(progress == 1.0);
   const hadal::Model model = take(load.take_model());
   test_session(runtime, model);
+  EXPECT(model.profile().empty());
+  test_profile(runtime, argv[1]);
   test_chat(model);
   if (failures) std::fprintf(stderr, "%d failures\n", failures);
   return failures != 0;

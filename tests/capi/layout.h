@@ -85,6 +85,14 @@ HADAL_LAYOUT(offsetof(hadal_memory_plan, host_comfortable) == 88);
 HADAL_LAYOUT(offsetof(hadal_memory_plan, device_minimum) == 96);
 HADAL_LAYOUT(offsetof(hadal_memory_plan, device_comfortable) == 104);
 
+HADAL_LAYOUT(sizeof(hadal_op_profile) == 40);
+HADAL_LAYOUT(offsetof(hadal_op_profile, struct_size) == 0);
+HADAL_LAYOUT(offsetof(hadal_op_profile, flags) == 4);
+HADAL_LAYOUT(offsetof(hadal_op_profile, calls) == 8);
+HADAL_LAYOUT(offsetof(hadal_op_profile, ns) == 16);
+HADAL_LAYOUT(offsetof(hadal_op_profile, bytes) == 24);
+HADAL_LAYOUT(offsetof(hadal_op_profile, multiplications) == 32);
+
 HADAL_LAYOUT(sizeof(hadal_event) == 56);
 HADAL_LAYOUT(offsetof(hadal_event, struct_size) == 0);
 HADAL_LAYOUT(offsetof(hadal_event, kind) == 4);

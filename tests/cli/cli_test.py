@@ -397,6 +397,40 @@ class Bench(unittest.TestCase):
         self.assertNotIn("prefill", told)
         self.assertIn("decode", told)
 
+    def test_profile_shows_each_op(self):
+        done = hadal("bench", "-m", MODEL, *self.SHORT, "--profile")
+        self.assertEqual(done.returncode, 0)
+        plain, prefill, decode = done.stdout.decode().split("\n\n")
+        self.assertRegex(plain.splitlines()[-1], r"^decode +3 tokens")
+        for title, table in [("prefill", prefill), ("decode", decode)]:
+            lines = table.splitlines()
+            self.assertRegex(lines[0], title + r" +calls +ms/token +% +GB/s +GFLOP/s$")
+            self.assertRegex(table, r"\nmatmul q8_0 \d+x\d+( +[0-9.]+){5}\n")
+            self.assertRegex(table, r"\nmoe_ffn q8_0 \d+x\d+x\d+( +[0-9.]+){5}\n")
+            self.assertRegex(table, r"\nadd( +[0-9.]+){3} +- +-\n")
+            self.assertRegex(lines[-1], r"^sum( +[0-9.]+){5} +[0-9.]+ % of the wall time$")
+
+    def test_profile_in_json_is_of_the_runs_that_count(self):
+        told = json.loads(hadal("bench", "-m", MODEL, *self.SHORT, "--profile", "--json").stdout)
+        for part, passes in [("prefill", 2), ("decode", 6)]:
+            ops = told[part]["profile"]
+            times = [op["ns"] for op in ops]
+            self.assertEqual(times, sorted(times, reverse=True))
+            self.assertAlmostEqual(sum(op["percent"] for op in ops), 100, places=3)
+            self.assertGreater(told[part]["profile_percent_of_wall"], 0)
+            self.assertLessEqual(told[part]["profile_percent_of_wall"], 100)
+            calls = {op["op"].split()[0]: op["calls"] for op in ops}
+            self.assertEqual(calls["embed"], passes)
+            tokens = 2 * told[part]["tokens"]
+            for op in ops:
+                self.assertGreater(op["calls"], 0)
+                self.assertAlmostEqual(op["ms_per_token"], op["ns"] / 1e6 / tokens)
+                self.assertAlmostEqual(op["gb_per_second"], op["bytes"] / op["ns"])
+                self.assertAlmostEqual(op["gflop_per_second"],
+                                       2 * op["multiplications"] / op["ns"])
+        told = json.loads(hadal("bench", "-m", MODEL, *self.SHORT, "--json").stdout)
+        self.assertNotIn("profile", told["prefill"])
+
     def test_nothing_to_measure(self):
         for flags in [["--repeat", "0"], ["--prefill", "0", "--decode", "0"], ["--depth", "-1"]]:
             done = hadal("bench", "-m", MODEL, *flags)
