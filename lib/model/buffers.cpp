@@ -54,7 +54,7 @@ int64_t Buffers::size_bytes(const ModelConfig& config, int32_t max_rows, int32_t
 }
 
 int32_t Buffers::default_rows(const ModelConfig& config) {
-  constexpr int64_t kWanted = int64_t{128} << 20;
+  constexpr int64_t kWanted = int64_t{512} << 20;
   const int64_t per_row = size_bytes(config, 1, 0);
   return static_cast<int32_t>(std::clamp<int64_t>(kWanted / per_row / 16 * 16, 16, 512));
 }
