@@ -23,7 +23,9 @@ void on_every_backend(const std::string& name, const std::vector<int64_t>& args,
       const auto make = [isa, n_threads] {
         std::shared_ptr<Executor> executor =
             n_threads == 1 ? caller_only() : test::must(thread_pool(n_threads - 1));
-        return make_backend({"cpu", isa}, Memory::create(nullptr, 0), executor);
+        BackendOptions options{"cpu", isa};
+        options.batch_invariant = false;  // as by default
+        return make_backend(options, Memory::create(nullptr, 0), executor);
       };
       if (!make().ok()) continue;  // not on this machine
       benchmark::RegisterBenchmark((name + "/" + isa + "_" + std::to_string(n_threads)).c_str(),
