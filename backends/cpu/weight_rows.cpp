@@ -56,8 +56,7 @@ void multiply_panel_rows(const Kernels& kernels, const Desk& desk, const Weight&
   for (int64_t k = 0; k < w.cols; k += kPanelCols) {
     const int64_t n_k = std::min<int64_t>(kPanelCols, w.cols - k);
     for (int64_t r = 0; r < n; ++r) {
-      decode(kernels, w.dtype, w.row(slice, first + r) + row_bytes(w.dtype, k), n_k,
-             desk.panel + r * kPanelCols);
+      decode_columns(kernels, w, slice, first + r, k, n_k, desk.panel + r * kPanelCols);
     }
     kernels.multiply_panel({desk.panel, kPanelCols, x, k, n_x, n_k, desk.sums});
   }
@@ -110,6 +109,12 @@ void decode(const Kernels& kernels, DType dtype, const std::byte* from, int64_t 
   }
 }
 
+void decode_columns(const Kernels& kernels, const Weight& w, int64_t slice, int64_t row,
+                    int64_t first, int64_t n, float* to) {
+  decode(kernels, w.dtype, w.row(slice, row) + row_bytes(w.dtype, first), n, to);
+  if (w.scales.data != nullptr) w.scales.apply(slice, row, first, n, to);
+}
+
 void multiply_rows(const Kernels& kernels, const Desk& desk, const Weight& w, int64_t slice,
                    int64_t first, int64_t n, const InputRows& x, float* out, int64_t out_stride,
                    const std::byte* next) {
@@ -135,14 +140,12 @@ void multiply_columns(const Kernels& kernels, const Desk& desk, const Weight& w,
                       int64_t first, int64_t n, const float* const* x, int64_t n_x,
                       float* const* out) {
   for (int64_t j = 0; j < n_x; ++j) std::memset(out[j], 0, static_cast<size_t>(n) * sizeof(float));
-  const int64_t offset = row_bytes(w.dtype, first);
   for (int64_t d = 0; d < w.rows; d += kPanelRows) {
     const int64_t n_d = std::min<int64_t>(kPanelRows, w.rows - d);
     for (int64_t c = 0; c < n; c += kPanelCols) {
       const int64_t n_c = std::min<int64_t>(kPanelCols, n - c);
       for (int64_t r = 0; r < n_d; ++r) {
-        decode(kernels, w.dtype, w.row(slice, d + r) + offset + row_bytes(w.dtype, c), n_c,
-               desk.panel + r * kPanelCols);
+        decode_columns(kernels, w, slice, d + r, first + c, n_c, desk.panel + r * kPanelCols);
       }
       kernels.add_weighted_rows({desk.panel, kPanelCols, n_d, x, d, out, c, n_x, n_c});
     }

@@ -3,6 +3,11 @@
 namespace hadal {
 namespace {
 
+absl::Status not_json(absl::string_view what, absl::string_view why) {
+  return fail(HADAL_E_FORMAT, absl::StrCat(what, ": not valid JSON: ", why),
+              "The text is damaged or cut: compare it with its source.");
+}
+
 template <class AnyJson>
 absl::StatusOr<AnyJson> parse(absl::string_view text, absl::string_view what, int max_depth) {
   bool too_deep = false;
@@ -21,10 +26,46 @@ absl::StatusOr<AnyJson> parse(absl::string_view text, absl::string_view what, in
     }
     return value;
   } catch (const typename AnyJson::exception& error) {
-    return fail(HADAL_E_FORMAT, absl::StrCat(what, ": not valid JSON: ", error.what()),
-                "The text is damaged or cut: compare it with its source.");
+    return not_json(what, error.what());
   }
 }
+
+// From nlohmann's calls to ours.
+class Walk final : public SortedJson::json_sax_t {
+ public:
+  Walk(absl::string_view what, JsonVisitor& visitor) : what_(what), visitor_(visitor) {}
+  const absl::Status& status() const { return status_; }
+
+  bool null() override { return keep(visitor_.other_value()); }
+  bool boolean(bool) override { return keep(visitor_.other_value()); }
+  bool number_integer(number_integer_t) override { return keep(visitor_.other_value()); }
+  bool number_unsigned(number_unsigned_t value) override {
+    return keep(visitor_.whole_number(value));
+  }
+  bool number_float(number_float_t, const string_t&) override {
+    return keep(visitor_.other_value());
+  }
+  bool string(string_t& value) override { return keep(visitor_.text(value)); }
+  bool binary(binary_t&) override { return keep(visitor_.other_value()); }
+  bool start_object(size_t) override { return keep(visitor_.begin_object()); }
+  bool key(string_t& value) override { return keep(visitor_.key(value)); }
+  bool end_object() override { return keep(visitor_.end_object()); }
+  bool start_array(size_t) override { return keep(visitor_.begin_array()); }
+  bool end_array() override { return keep(visitor_.end_array()); }
+  bool parse_error(size_t, const std::string&, const SortedJson::exception& error) override {
+    return keep(not_json(what_, error.what()));
+  }
+
+ private:
+  bool keep(absl::Status status) {
+    status_ = std::move(status);
+    return status_.ok();
+  }
+
+  absl::string_view what_;
+  JsonVisitor& visitor_;
+  absl::Status status_;
+};
 
 }  // namespace
 
@@ -35,6 +76,12 @@ absl::StatusOr<Json> parse_json(absl::string_view text, absl::string_view what, 
 absl::StatusOr<SortedJson> parse_sorted_json(absl::string_view text, absl::string_view what,
                                              int max_depth) {
   return parse<SortedJson>(text, what, max_depth);
+}
+
+absl::Status walk_json(absl::string_view text, absl::string_view what, JsonVisitor& visitor) {
+  Walk walk(what, visitor);
+  SortedJson::sax_parse(text.begin(), text.end(), &walk);
+  return walk.status();
 }
 
 std::string write_json(const Json& value) {
