@@ -64,7 +64,7 @@ Opened open_directory(FileSystem& files, absl::string_view path, const Checkpoin
   const bool is_directory =
       code_of(as_a_file) == HADAL_E_UNSUPPORTED && code_of(config.status()) == HADAL_E_NOT_FOUND;
   if (!is_directory) return as_a_file;
-  return fail(HADAL_E_NOT_FOUND, absl::StrCat(path, ": a directory without config.json"),
+  return fail(HADAL_E_UNSUPPORTED, absl::StrCat(path, ": a directory without config.json"),
               "Give a GGUF file, or a directory as it was published: config.json, safetensors, "
               "tokenizer.json and tokenizer_config.json.");
 }
