@@ -93,7 +93,7 @@ class WeightPlan {
   void kv_b(const std::string& p, MlaWeights& w) {
     const int64_t heads = config_.num_attention_heads, rank = config_.kv_lora_rank;
     const int64_t nope = config_.qk_nope_head_dim, v = config_.v_head_dim;
-    if (has(p + "k_b_proj") || !has(p + "kv_b_proj")) {
+    if (has(p + "k_b_proj") || has(p + "v_b_proj")) {
       stack(p + "k_b_proj", heads, rank, nope, w.k_b_proj, /*may_be_flat=*/true);
       stack(p + "v_b_proj", heads, v, rank, w.v_b_proj, /*may_be_flat=*/true);
       return;
@@ -159,7 +159,8 @@ class WeightPlan {
   void expert_stack(const std::string& p, const char* name, int64_t rows, int64_t cols,
                     Weight& weight) {
     const int64_t n = config_.n_routed_experts;
-    if (has(p + name) || !has(absl::StrCat(p, 0, ".", name)))
+    const auto has_expert = [&](int e) { return has(absl::StrCat(p, e, ".", name)); };
+    if (has(p + name) || !(has_expert(0) || has_expert(1)))
       return stack(p + name, n, rows, cols, weight);
     std::vector<const TensorEntry*> experts;
     for (int64_t e = 0; e < n; ++e) {
