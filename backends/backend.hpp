@@ -37,8 +37,11 @@ struct BlockScales {
 
   // One for every block_cols elements of a row.
   const float* row(int64_t slice, int64_t r) const {
-    return data + slice * slice_stride +
-           (first_row + slice * rows_per_slice + r) / block_rows * row_stride;
+    return data + slice * slice_stride + row_of_tensor(slice, r) / block_rows * row_stride;
+  }
+  // Rows from r on that have the same scales.
+  int64_t rows_left(int64_t slice, int64_t r) const {
+    return block_rows - row_of_tensor(slice, r) % block_rows;
   }
   // Multiplies n elements of a row, from column `first` on, with their scales.
   void apply(int64_t slice, int64_t r, int64_t first, int64_t n, float* x) const {
@@ -49,6 +52,11 @@ struct BlockScales {
           (block + 1) * block_cols - first < n ? (block + 1) * block_cols - first : n;
       for (const float scale = scales[block]; i < end; ++i) x[i] *= scale;
     }
+  }
+
+ private:
+  int64_t row_of_tensor(int64_t slice, int64_t r) const {
+    return first_row + slice * rows_per_slice + r;
   }
 };
 

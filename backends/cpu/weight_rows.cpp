@@ -40,6 +40,7 @@ std::optional<Format> fast_format(DType dtype) {
     case DType::kTQ1_0: return kFormatTq1_0;
     case DType::kTQ2_0: return kFormatTq2_0;
     case DType::kNVFP4: return kFormatNvfp4;
+    case DType::kF8_E4M3: return kFormatF8E4m3;
     default: return std::nullopt;
   }
 }
@@ -62,6 +63,19 @@ void multiply_panel_rows(const Kernels& kernels, const Desk& desk, const Weight&
   }
   for (int64_t j = 0; j < n_x; ++j)
     kernels.add_lanes(desk.sums + j * kPanelRows * kLanes, n, out + j * out_stride);
+}
+
+// A few rows of x, and rows of the weight as far as they share their scales.
+void multiply_scaled_rows(const Kernels& kernels, const Weight& w, int64_t slice, int64_t first,
+                          int64_t n, const InputRows& x, float* out, int64_t out_stride) {
+  for (int64_t r = 0; r < n;) {
+    const int64_t n_same = std::min(n - r, w.scales.rows_left(slice, first + r));
+    kernels.multiply_blocks({{bytes(w.row(slice, first + r)), w.row_stride_bytes, n_same, x.floats,
+                              x.n, w.cols, out + r, out_stride},
+                             w.scales.row(slice, first + r),
+                             w.scales.block_cols});
+    r += n_same;
+  }
 }
 
 void multiply_int8_rows(const Int8Kernels& kernels, const Desk& desk, const Weight& w,
@@ -122,7 +136,12 @@ void multiply_rows(const Kernels& kernels, const Desk& desk, const Weight& w, in
     return multiply_int8_rows(*int8, desk, w, slice, first, n, x, out, out_stride, next);
   }
   const std::optional<Format> format = fast_format(w.dtype);
-  if (format && x.n <= kFusedRows && kernels.formats[*format].multiply != nullptr) {
+  const bool is_scaled = w.scales.data != nullptr;
+  if (is_scaled && x.n <= kFusedRows && kernels.multiply_blocks != nullptr &&
+      w.scales.block_cols % kLanes == 0) {
+    return multiply_scaled_rows(kernels, w, slice, first, n, x, out, out_stride);
+  }
+  if (!is_scaled && format && x.n <= kFusedRows && kernels.formats[*format].multiply != nullptr) {
     kernels.formats[*format].multiply({bytes(w.row(slice, first)), w.row_stride_bytes, n, x.floats,
                                        x.n, w.cols, out, out_stride});
     return;
