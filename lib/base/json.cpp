@@ -88,4 +88,8 @@ std::string write_json(const Json& value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+std::string write_sorted_json(const SortedJson& value) {
+  return value.dump(-1, ' ', false, SortedJson::error_handler_t::replace);
+}
+
 }  // namespace hadal

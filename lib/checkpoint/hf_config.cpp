@@ -50,11 +50,6 @@ const SortedJson* member(const SortedJson& object, absl::string_view key) {
   return found == object.end() || found->is_null() ? nullptr : &*found;
 }
 
-// A value for messages and for people.
-std::string shown(const SortedJson& value) {
-  return value.dump(-1, ' ', false, SortedJson::error_handler_t::replace);
-}
-
 std::optional<int64_t> whole(const SortedJson& value) {
   if (const auto* number = value.get_ptr<const SortedJson::number_unsigned_t*>()) {
     if (*number > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return std::nullopt;
@@ -199,7 +194,7 @@ absl::Status HfConfig::append_ids(const SortedJson& object, const std::string& p
     if (!id || *id < 0) {
       return fail(HADAL_E_FORMAT,
                   absl::StrCat(path, ": ", key, ": wanted the id of a token or several, found ",
-                               shown(one).substr(0, 100)),
+                               write_sorted_json(one).substr(0, 100)),
                   kDamaged);
     }
     ids->push_back(*id);
@@ -221,7 +216,7 @@ std::optional<std::string> HfConfig::formatted(absl::string_view key) const {
   const auto found = object.find(std::string(key));
   if (found == object.end()) return std::nullopt;
   const auto* text = found->get_ptr<const std::string*>();
-  return text != nullptr ? *text : shown(*found);
+  return text != nullptr ? *text : write_sorted_json(*found);
 }
 
 bool HfConfig::is_yarn() const {
@@ -309,16 +304,18 @@ absl::Status HfConfig::check_rope() const {
 
 absl::Status HfConfig::unwanted(absl::string_view name, absl::string_view wanted,
                                 const SortedJson& found) const {
-  return fail(
-      HADAL_E_FORMAT,
-      absl::StrCat(spelling(name), ": wanted ", wanted, ", found ", printable(shown(found))),
-      kDamaged);
+  return fail(HADAL_E_FORMAT,
+              absl::StrCat(spelling(name), ": wanted ", wanted, ", found ",
+                           printable(write_sorted_json(found))),
+              kDamaged);
 }
 
 absl::Status HfConfig::unsupported(absl::string_view name, const SortedJson& found,
                                    absl::string_view hint) const {
-  return fail(HADAL_E_UNSUPPORTED,
-              absl::StrCat(spelling(name), ": hadal cannot run ", printable(shown(found))), hint);
+  return fail(
+      HADAL_E_UNSUPPORTED,
+      absl::StrCat(spelling(name), ": hadal cannot run ", printable(write_sorted_json(found))),
+      hint);
 }
 
 }  // namespace hadal

@@ -19,7 +19,7 @@ namespace {
 // Rows of the largest vocabulary that is believed: 4 Mi, the limit for arrays in GGUF files too. A
 // vocabulary may have gaps, but not so that a short text becomes a long table.
 constexpr int64_t kMostTokens = int64_t{4} << 20;
-constexpr int64_t kMostGaps = 65536;
+constexpr int64_t kMostGaps = int64_t{1} << 18;
 
 constexpr absl::string_view kDamaged = "The file is damaged: download it again.";
 constexpr absl::string_view kOtherKind =

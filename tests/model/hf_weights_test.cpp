@@ -105,7 +105,6 @@ class HfCheckpointWeightsTest : public testing::Test {
   std::unique_ptr<Backend> backend_ = *make_backend({"reference"}, memory_, caller_only());
 };
 
-constexpr char kKvA[] = "layers.0.self_attn.kv_a_proj_with_mqa";
 constexpr char kKvAScales[] = "layers.0.self_attn.kv_a_proj_with_mqa.weight_scale_inv";
 
 TEST_F(HfCheckpointWeightsTest, Fp8StaysOneByteAWeight) {

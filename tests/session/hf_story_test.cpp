@@ -35,7 +35,8 @@ std::shared_ptr<ServedModel> story(const std::string& path, const char* backend,
 std::vector<std::vector<float>> logits_of(const std::shared_ptr<ServedModel>& model) {
   std::vector<std::vector<float>> all;
   if (model == nullptr) return all;
-  for (const Json& prompt : read_story("golden-q8_0.json")["prompts"]) {
+  const Json golden = read_story("golden-q8_0.json");
+  for (const Json& prompt : golden["prompts"]) {
     if (prompt["tokens"].size() > 100) continue;
     const auto s = session(model);
     EXPECT_TRUE(s->append(prompt["tokens"].get<std::vector<int32_t>>()).ok());
@@ -60,7 +61,8 @@ TEST(HfStoryTest, ConversationsComeOutInTheSameWords) {
   const auto model = story(directory.path(), "cpu");
   ASSERT_NE(model, nullptr);
   int n_compared = 0;
-  for (const Json& chat : read_story("chats-q8_0.json")) {
+  const Json chats = read_story("chats-q8_0.json");
+  for (const Json& chat : chats) {
     const auto s = session(model);
     for (const Json& message : chat["messages"]) {
       const auto role = role_from_name(message["role"].get<std::string>());
