@@ -8,26 +8,66 @@ absl::Status not_json(absl::string_view what, absl::string_view why) {
               "The text is damaged or cut: compare it with its source.");
 }
 
+absl::Status too_deep(absl::string_view what, int max_depth) {
+  return fail(HADAL_E_FORMAT,
+              absl::StrCat(what, ": JSON nested deeper than ", max_depth, " levels"),
+              "Real files are flat: check where this one comes from.");
+}
+
 template <class AnyJson>
 absl::StatusOr<AnyJson> parse(absl::string_view text, absl::string_view what, int max_depth) {
-  bool too_deep = false;
+  bool is_too_deep = false;
   const auto watch = [&](int depth, typename AnyJson::parse_event_t event, AnyJson&) {
     const bool opens = event == AnyJson::parse_event_t::object_start ||
                        event == AnyJson::parse_event_t::array_start;
-    if (opens && depth >= max_depth) too_deep = true;  // depth: of the level it stands in
-    return !too_deep;                                  // drops what is below
+    if (opens && depth >= max_depth) is_too_deep = true;  // depth: of the level it stands in
+    return !is_too_deep;                                  // drops what is below
   };
   try {
     AnyJson value = AnyJson::parse(text.begin(), text.end(), watch);
-    if (too_deep) {
-      return fail(HADAL_E_FORMAT,
-                  absl::StrCat(what, ": JSON nested deeper than ", max_depth, " levels"),
-                  "Real files are flat: check where this one comes from.");
+    if (is_too_deep) {
+      return too_deep(what, max_depth);
     }
     return value;
   } catch (const typename AnyJson::exception& error) {
     return not_json(what, error.what());
   }
+}
+
+// Builds a tree whose owner outlives a failure in the middle of it.
+class TreeBuilder : public nlohmann::detail::json_sax_dom_parser<SortedJson> {
+ public:
+  using Base = nlohmann::detail::json_sax_dom_parser<SortedJson>;
+  TreeBuilder(SortedJson& tree, absl::string_view what, int max_depth)
+      : Base(tree, false), what_(what), max_depth_(max_depth) {}
+  const absl::Status& status() const { return status_; }
+
+  bool start_object(size_t n) { return go_down() && Base::start_object(n); }
+  bool start_array(size_t n) { return go_down() && Base::start_array(n); }
+  bool end_object() { return --depth_, Base::end_object(); }
+  bool end_array() { return --depth_, Base::end_array(); }
+  bool parse_error(size_t, const std::string&, const SortedJson::exception& error) {
+    status_ = not_json(what_, error.what());
+    return false;
+  }
+
+ private:
+  bool go_down() {
+    if (++depth_ > max_depth_) status_ = too_deep(what_, max_depth_);
+    return status_.ok();
+  }
+
+  absl::string_view what_;
+  int max_depth_, depth_ = 0;
+  absl::Status status_;
+};
+
+// Leaves nothing in the value whose destructor would allocate.
+void take_apart(SortedJson& value) {
+  for (SortedJson& child : value) {
+    if (child.is_structured()) take_apart(child);
+  }
+  value.clear();
 }
 
 // From nlohmann's calls to ours.
@@ -76,6 +116,18 @@ absl::StatusOr<Json> parse_json(absl::string_view text, absl::string_view what, 
 absl::StatusOr<SortedJson> parse_sorted_json(absl::string_view text, absl::string_view what,
                                              int max_depth) {
   return parse<SortedJson>(text, what, max_depth);
+}
+
+JsonTree::~JsonTree() {
+  if (value_.is_structured()) take_apart(value_);
+}
+
+absl::StatusOr<JsonTree> parse_tree(absl::string_view text, absl::string_view what, int max_depth) {
+  JsonTree tree;
+  TreeBuilder builder(tree.root(), what, max_depth);
+  SortedJson::sax_parse(text.begin(), text.end(), &builder);
+  if (!builder.status().ok()) return builder.status();
+  return tree;
 }
 
 absl::Status walk_json(absl::string_view text, absl::string_view what, JsonVisitor& visitor) {

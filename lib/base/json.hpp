@@ -21,6 +21,32 @@ using SortedJson = nlohmann::json;
 absl::StatusOr<SortedJson> parse_sorted_json(absl::string_view text, absl::string_view what,
                                              int max_depth = 64);
 
+// A value with all that is in it, for readers of large texts. nlohmann's destructor puts the
+// children of arrays and objects on a stack that it allocates, and ends the process where there is
+// no memory for that; here they are taken apart first, in place.
+class JsonTree {
+ public:
+  JsonTree() = default;
+  explicit JsonTree(SortedJson value) : value_(std::move(value)) {}
+  JsonTree(JsonTree&& other) noexcept : value_(std::move(other.value_)) {}
+  JsonTree& operator=(JsonTree&& other) noexcept {
+    std::swap(value_, other.value_);
+    return *this;
+  }
+  ~JsonTree();
+
+  const SortedJson& operator*() const { return value_; }
+  const SortedJson* operator->() const { return &value_; }
+  SortedJson& root() { return value_; }
+
+ private:
+  SortedJson value_;
+};
+
+// As parse_sorted_json().
+absl::StatusOr<JsonTree> parse_tree(absl::string_view text, absl::string_view what,
+                                    int max_depth = 64);
+
 // What stands in a JSON text, in order, for texts too long to be kept as a whole. The first failure
 // ends the walk.
 class JsonVisitor {

@@ -72,19 +72,19 @@ absl::StatusOr<HfConfig> HfConfig::parse(absl::string_view text, const std::stri
   HfConfig config;
   config.path_ = path;
   config.generation_path_ = generation_path;
-  HADAL_ASSIGN_OR_RETURN(config.config_, parse_sorted_json(text, path));
-  if (!config.config_.is_object()) {
+  HADAL_ASSIGN_OR_RETURN(config.config_, parse_tree(text, path));
+  if (!config.config_->is_object()) {
     return fail(HADAL_E_FORMAT, absl::StrCat(path, ": wanted an object"), kDamaged);
   }
-  config.generation_ = SortedJson::object();
+  config.generation_ = JsonTree(SortedJson::object());
   if (!generation.empty()) {
-    HADAL_ASSIGN_OR_RETURN(config.generation_, parse_sorted_json(generation, generation_path));
-    if (!config.generation_.is_object()) {
+    HADAL_ASSIGN_OR_RETURN(config.generation_, parse_tree(generation, generation_path));
+    if (!config.generation_->is_object()) {
       return fail(HADAL_E_FORMAT, absl::StrCat(generation_path, ": wanted an object"), kDamaged);
     }
   }
-  const SortedJson* type = member(config.config_, "model_type");
-  const SortedJson* architectures = member(config.config_, "architectures");
+  const SortedJson* type = member(*config.config_, "model_type");
+  const SortedJson* architectures = member(*config.config_, "architectures");
   const SortedJson* architecture = architectures != nullptr ? member(*architectures, "0") : nullptr;
   config.is_v2_ = type != nullptr           ? is_text(*type, "deepseek_v2")
                   : architecture != nullptr ? is_text(*architecture, "DeepseekV2ForCausalLM")
@@ -96,18 +96,18 @@ absl::StatusOr<HfConfig> HfConfig::parse(absl::string_view text, const std::stri
 // Transformers 5 writes rope_parameters, with rope_theta in it, where rope_scaling was, and
 // rope_type for type.
 const SortedJson* HfConfig::find(absl::string_view name) const {
-  const SortedJson* rope = member(config_, "rope_scaling");
-  if (rope == nullptr) rope = member(config_, "rope_parameters");
+  const SortedJson* rope = member(*config_, "rope_scaling");
+  if (rope == nullptr) rope = member(*config_, "rope_parameters");
   absl::string_view rest = name;
   if (absl::ConsumePrefix(&rest, "rope_scaling.")) {
     if (rope == nullptr) return nullptr;
     if (rest == "type" && member(*rope, "rope_type") != nullptr) rest = "rope_type";
     return member(*rope, rest);
   }
-  if (name == "rope_theta" && member(config_, name) == nullptr && rope != nullptr) {
+  if (name == "rope_theta" && member(*config_, name) == nullptr && rope != nullptr) {
     return member(*rope, name);
   }
-  const SortedJson* value = &config_;
+  const SortedJson* value = &*config_;
   while (value != nullptr) {
     const size_t dot = rest.find('.');
     value = member(*value, rest.substr(0, dot));
@@ -172,15 +172,15 @@ std::string HfConfig::spelling(absl::string_view name) const {
 
 absl::StatusOr<std::optional<int64_t>> HfConfig::bos_id() const {
   std::vector<int64_t> ids;
-  HADAL_RETURN_IF_ERROR(append_ids(generation_, generation_path_, "bos_token_id", &ids));
-  HADAL_RETURN_IF_ERROR(append_ids(config_, path_, "bos_token_id", &ids));
+  HADAL_RETURN_IF_ERROR(append_ids(*generation_, generation_path_, "bos_token_id", &ids));
+  HADAL_RETURN_IF_ERROR(append_ids(*config_, path_, "bos_token_id", &ids));
   return ids.empty() ? std::nullopt : std::optional(ids.front());
 }
 
 absl::StatusOr<std::vector<int64_t>> HfConfig::eos_ids() const {
   std::vector<int64_t> ids;
-  HADAL_RETURN_IF_ERROR(append_ids(generation_, generation_path_, "eos_token_id", &ids));
-  HADAL_RETURN_IF_ERROR(append_ids(config_, path_, "eos_token_id", &ids));
+  HADAL_RETURN_IF_ERROR(append_ids(*generation_, generation_path_, "eos_token_id", &ids));
+  HADAL_RETURN_IF_ERROR(append_ids(*config_, path_, "eos_token_id", &ids));
   return ids;
 }
 
@@ -188,8 +188,7 @@ absl::Status HfConfig::append_ids(const SortedJson& object, const std::string& p
                                   const char* key, std::vector<int64_t>* ids) const {
   const SortedJson* value = member(object, key);
   if (value == nullptr) return absl::OkStatus();
-  const SortedJson list = value->is_array() ? *value : SortedJson::array({*value});
-  for (const SortedJson& one : list) {
+  const auto append = [&](const SortedJson& one) -> absl::Status {
     const std::optional<int64_t> id = whole(one);
     if (!id || *id < 0) {
       return fail(HADAL_E_FORMAT,
@@ -198,21 +197,24 @@ absl::Status HfConfig::append_ids(const SortedJson& object, const std::string& p
                   kDamaged);
     }
     ids->push_back(*id);
-  }
+    return absl::OkStatus();
+  };
+  if (!value->is_array()) return append(*value);
+  for (const SortedJson& one : *value) HADAL_RETURN_IF_ERROR(append(one));
   return absl::OkStatus();
 }
 
 std::vector<std::string> HfConfig::keys() const {
   std::vector<std::string> keys;
-  for (const auto& [key, value] : config_.items()) keys.push_back(key);
-  for (const auto& [key, value] : generation_.items())
+  for (const auto& [key, value] : config_->items()) keys.push_back(key);
+  for (const auto& [key, value] : generation_->items())
     keys.push_back(absl::StrCat("generation_config.", key));
   return keys;
 }
 
 std::optional<std::string> HfConfig::formatted(absl::string_view key) const {
   const bool is_generation = absl::ConsumePrefix(&key, "generation_config.");
-  const SortedJson& object = is_generation ? generation_ : config_;
+  const SortedJson& object = is_generation ? *generation_ : *config_;
   const auto found = object.find(std::string(key));
   if (found == object.end()) return std::nullopt;
   const auto* text = found->get_ptr<const std::string*>();
@@ -288,7 +290,7 @@ absl::Status HfConfig::check_quantization() const {
 
 absl::Status HfConfig::check_rope() const {
   for (const char* name : {"rope_scaling", "rope_parameters"}) {
-    const SortedJson* rope = member(config_, name);
+    const SortedJson* rope = member(*config_, name);
     if (rope != nullptr && !rope->is_object()) return unwanted(name, "an object", *rope);
   }
   const SortedJson* type = find("rope_scaling.type");

@@ -51,7 +51,7 @@ class HfConfig {
                           std::vector<int64_t>* ids) const;
 
   std::string path_, generation_path_;
-  SortedJson config_, generation_;
+  JsonTree config_, generation_;
   bool is_v2_ = false;
 };
 

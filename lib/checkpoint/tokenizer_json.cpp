@@ -284,13 +284,13 @@ class Reader {
 absl::StatusOr<Vocabulary> read_tokenizer_json(absl::string_view tokenizer,
                                                absl::string_view tokenizer_config,
                                                absl::string_view source) {
-  HADAL_ASSIGN_OR_RETURN(const SortedJson file, parse_sorted_json(tokenizer, source));
-  SortedJson config;
+  HADAL_ASSIGN_OR_RETURN(const JsonTree file, parse_tree(tokenizer, source));
+  JsonTree config;
   if (!tokenizer_config.empty()) {
     HADAL_ASSIGN_OR_RETURN(
-        config, parse_sorted_json(tokenizer_config, absl::StrCat(source, ": its configuration")));
+        config, parse_tree(tokenizer_config, absl::StrCat(source, ": its configuration")));
   }
-  return Reader(source).read(file, config);
+  return Reader(source).read(*file, *config);
 }
 
 }  // namespace hadal
