@@ -25,6 +25,43 @@
 
 namespace hadal {
 
+// The scales of a weight in fp8: every block of block_rows by block_cols elements of a tensor has
+// one, and an element is its code times the scale of its block. Blocks count from the first element
+// of the tensor; those at its edges may be smaller.
+struct BlockScales {
+  const float* data = nullptr;  // null: none
+  int64_t block_rows = 0;
+  int64_t block_cols = 0;
+  int64_t row_stride = 0;      // from a row of blocks to the next
+  int64_t slice_stride = 0;    // where every slice is a tensor: from its scales to the next one's
+  int64_t first_row = 0;       // where slices are cut out of one tensor: row r of slice s is its
+  int64_t rows_per_slice = 0;  // row first_row + s * rows_per_slice + r
+
+  // One for every block_cols elements of a row.
+  const float* row(int64_t slice, int64_t r) const {
+    return data + slice * slice_stride + row_of_tensor(slice, r) / block_rows * row_stride;
+  }
+  // Rows from r on that have the same scales.
+  int64_t rows_left(int64_t slice, int64_t r) const {
+    return block_rows - row_of_tensor(slice, r) % block_rows;
+  }
+  // Multiplies n elements of a row, from column `first` on, with their scales.
+  void apply(int64_t slice, int64_t r, int64_t first, int64_t n, float* x) const {
+    const float* scales = row(slice, r);
+    for (int64_t i = 0; i < n;) {
+      const int64_t block = (first + i) / block_cols;
+      const int64_t end =
+          (block + 1) * block_cols - first < n ? (block + 1) * block_cols - first : n;
+      for (const float scale = scales[block]; i < end; ++i) x[i] *= scale;
+    }
+  }
+
+ private:
+  int64_t row_of_tensor(int64_t slice, int64_t r) const {
+    return first_row + slice * rows_per_slice + r;
+  }
+};
+
 // A stack of weight matrices (one, or one per head or expert) as a file holds them.
 struct WeightSource {
   DType dtype = DType::kF32;
@@ -35,6 +72,16 @@ struct WeightSource {
   int64_t row_stride_bytes = 0;
   int64_t slice_stride_bytes = 0;
   bool transposed = false;  // the rows stored are [in, out]: k_b_proj inside a joint kv_b_proj
+  // Where slices lie anywhere, as experts do that are tensors of their own: the first row of each.
+  // slice_stride_bytes then means nothing; the table outlives the backend's Weight.
+  const std::byte* const* slice_data = nullptr;
+  BlockScales scales{};  // of f8_e4m3 only
+
+  const std::byte* row(int64_t slice, int64_t r) const {
+    const std::byte* first =
+        slice_data != nullptr ? slice_data[slice] : data + slice * slice_stride_bytes;
+    return first + r * row_stride_bytes;
+  }
 };
 
 // The same, as the backend holds it. Only the backend that made it may look inside.
@@ -44,9 +91,6 @@ struct Weight : WeightSource {
   int64_t out_features() const { return transposed ? cols : rows; }
   int64_t in_features() const { return transposed ? rows : cols; }
   bool is_present() const { return data != nullptr || packed != nullptr; }
-  const std::byte* row(int64_t slice, int64_t r) const {
-    return data + slice * slice_stride_bytes + r * row_stride_bytes;
-  }
 };
 
 // Memory of the backend with a view of it.

@@ -48,6 +48,7 @@ enum Format {
   kFormatTq1_0,
   kFormatTq2_0,
   kFormatNvfp4,
+  kFormatF8E4m3,
   kFormatCount,
 };
 
@@ -61,6 +62,14 @@ struct FusedProduct {
   int64_t k;
   float* out;  // [n_x] rows of n_w elements
   int64_t out_stride;
+};
+
+// The same for rows of f8_e4m3 out of one row of blocks: each has a scale for block_cols columns, a
+// multiple of kLanes, which every element is multiplied with before anything else.
+struct BlocksProduct {
+  FusedProduct rows;
+  const float* scales;
+  int64_t block_cols;
 };
 
 // Decoded rows times any number of rows of x, added to partial sums.
@@ -164,6 +173,7 @@ struct Kernels {
   Int8Kernels int8_formats[kFormatCount];
   // n columns of x, rounded; ceil(n / kStretch) of `to`.
   void (*round_to_int8)(const float* x, int64_t n, Int8Stretch* to);
+  void (*multiply_blocks)(const BlocksProduct& p);  // may be null, as FormatKernels::multiply
   void (*multiply_panel)(const PanelProduct& p);
   // out[i] = the sum of the kLanes partial sums at sums + i * kLanes
   void (*add_lanes)(const float* sums, int64_t n, float* out);

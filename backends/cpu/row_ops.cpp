@@ -13,7 +13,7 @@ void embed(Workers& workers, const Tensor& token_id, const Weight& w, const Tens
   const int64_t grain = workers.grain(out.rows, out.cols, 1);
   workers.for_each_range(out.rows, grain, [&](int, int64_t first, int64_t n) {
     for (int64_t r = first; r < first + n; ++r)
-      decode(workers.kernels(), w.dtype, w.row(0, *token_id.row_i32(r)), w.cols, out.row(r));
+      decode_columns(workers.kernels(), w, 0, *token_id.row_i32(r), 0, w.cols, out.row(r));
   });
 }
 

@@ -40,6 +40,7 @@ std::optional<Format> fast_format(DType dtype) {
     case DType::kTQ1_0: return kFormatTq1_0;
     case DType::kTQ2_0: return kFormatTq2_0;
     case DType::kNVFP4: return kFormatNvfp4;
+    case DType::kF8_E4M3: return kFormatF8E4m3;
     default: return std::nullopt;
   }
 }
@@ -56,13 +57,25 @@ void multiply_panel_rows(const Kernels& kernels, const Desk& desk, const Weight&
   for (int64_t k = 0; k < w.cols; k += kPanelCols) {
     const int64_t n_k = std::min<int64_t>(kPanelCols, w.cols - k);
     for (int64_t r = 0; r < n; ++r) {
-      decode(kernels, w.dtype, w.row(slice, first + r) + row_bytes(w.dtype, k), n_k,
-             desk.panel + r * kPanelCols);
+      decode_columns(kernels, w, slice, first + r, k, n_k, desk.panel + r * kPanelCols);
     }
     kernels.multiply_panel({desk.panel, kPanelCols, x, k, n_x, n_k, desk.sums});
   }
   for (int64_t j = 0; j < n_x; ++j)
     kernels.add_lanes(desk.sums + j * kPanelRows * kLanes, n, out + j * out_stride);
+}
+
+// A few rows of x, and rows of the weight as far as they share their scales.
+void multiply_scaled_rows(const Kernels& kernels, const Weight& w, int64_t slice, int64_t first,
+                          int64_t n, const InputRows& x, float* out, int64_t out_stride) {
+  for (int64_t r = 0; r < n;) {
+    const int64_t n_same = std::min(n - r, w.scales.rows_left(slice, first + r));
+    kernels.multiply_blocks({{bytes(w.row(slice, first + r)), w.row_stride_bytes, n_same, x.floats,
+                              x.n, w.cols, out + r, out_stride},
+                             w.scales.row(slice, first + r),
+                             w.scales.block_cols});
+    r += n_same;
+  }
 }
 
 void multiply_int8_rows(const Int8Kernels& kernels, const Desk& desk, const Weight& w,
@@ -111,6 +124,12 @@ void decode(const Kernels& kernels, DType dtype, const std::byte* from, int64_t 
   }
 }
 
+void decode_columns(const Kernels& kernels, const Weight& w, int64_t slice, int64_t row,
+                    int64_t first, int64_t n, float* to) {
+  decode(kernels, w.dtype, w.row(slice, row) + row_bytes(w.dtype, first), n, to);
+  if (w.scales.data != nullptr) w.scales.apply(slice, row, first, n, to);
+}
+
 void multiply_rows(const Kernels& kernels, const Desk& desk, const Weight& w, int64_t slice,
                    int64_t first, int64_t n, const InputRows& x, float* out, int64_t out_stride,
                    const std::byte* next) {
@@ -118,7 +137,12 @@ void multiply_rows(const Kernels& kernels, const Desk& desk, const Weight& w, in
     return multiply_int8_rows(*int8, desk, w, slice, first, n, x, out, out_stride, next);
   }
   const std::optional<Format> format = fast_format(w.dtype);
-  if (format && x.n <= kFusedRows && kernels.formats[*format].multiply != nullptr) {
+  const bool is_scaled = w.scales.data != nullptr;
+  if (is_scaled && x.n <= kFusedRows && kernels.multiply_blocks != nullptr &&
+      w.scales.block_cols % kLanes == 0) {
+    return multiply_scaled_rows(kernels, w, slice, first, n, x, out, out_stride);
+  }
+  if (!is_scaled && format && x.n <= kFusedRows && kernels.formats[*format].multiply != nullptr) {
     kernels.formats[*format].multiply({bytes(w.row(slice, first)), w.row_stride_bytes, n, x.floats,
                                        x.n, w.cols, out, out_stride});
     return;
@@ -136,14 +160,12 @@ void multiply_columns(const Kernels& kernels, const Desk& desk, const Weight& w,
                       int64_t first, int64_t n, const float* const* x, int64_t n_x,
                       float* const* out) {
   for (int64_t j = 0; j < n_x; ++j) std::memset(out[j], 0, static_cast<size_t>(n) * sizeof(float));
-  const int64_t offset = row_bytes(w.dtype, first);
   for (int64_t d = 0; d < w.rows; d += kPanelRows) {
     const int64_t n_d = std::min<int64_t>(kPanelRows, w.rows - d);
     for (int64_t c = 0; c < n; c += kPanelCols) {
       const int64_t n_c = std::min<int64_t>(kPanelCols, n - c);
       for (int64_t r = 0; r < n_d; ++r) {
-        decode(kernels, w.dtype, w.row(slice, d + r) + offset + row_bytes(w.dtype, c), n_c,
-               desk.panel + r * kPanelCols);
+        decode_columns(kernels, w, slice, d + r, first + c, n_c, desk.panel + r * kPanelCols);
       }
       kernels.add_weighted_rows({desk.panel, kPanelCols, n_d, x, d, out, c, n_x, n_c});
     }

@@ -13,6 +13,10 @@ const Int8Kernels* int8_kernels(const Kernels& kernels, DType dtype);
 // n elements from `from` on, whole blocks.
 void decode(const Kernels& kernels, DType dtype, const std::byte* from, int64_t n, float* to);
 
+// The same for a row of a weight, from column `first` on, with its scales.
+void decode_columns(const Kernels& kernels, const Weight& w, int64_t slice, int64_t row,
+                    int64_t first, int64_t n, float* to);
+
 // out[j][i] = x[j] . (row first + i of the slice), for the rows of x and n rows of the weight,
 // which is not transposed. A row of `out` is out_stride floats from the one before. `next` is what
 // the thread will read after that, if it is not the rows that follow in memory.

@@ -10,6 +10,7 @@ std::vector<float> decoded_row(const Weight& w, int64_t slice, int64_t row) {
   HADAL_CHECK(w.data != nullptr);  // not if another backend keeps it packed only
   std::vector<float> values(static_cast<size_t>(w.cols));
   decode_row(w.dtype, w.row(slice, row), w.cols, values.data());
+  if (w.scales.data != nullptr) w.scales.apply(slice, row, 0, w.cols, values.data());
   return values;
 }
 

@@ -20,6 +20,10 @@ absl::StatusOr<Weight> ReferenceBackend::upload(const WeightSource& source) {
   }
   HADAL_CHECK(source.data != nullptr && source.slices > 0 && source.rows > 0 && source.cols > 0);
   HADAL_CHECK(source.cols % info(source.dtype).block_elements == 0);
+  HADAL_CHECK(source.slice_data == nullptr || source.slice_data[0] == source.data);
+  const BlockScales& scales = source.scales;
+  HADAL_CHECK(scales.data == nullptr ||
+              (source.dtype == DType::kF8_E4M3 && scales.block_rows > 0 && scales.block_cols > 0));
   Weight weight;
   static_cast<WeightSource&>(weight) = source;
   return weight;

@@ -22,7 +22,10 @@ constexpr const char* kFooter =
     "Exit codes: 0 done, 1 failed, 2 a command line that makes no sense, 130 Ctrl-C.\n";
 
 int dispatch(int argc, char** argv) {
-  CLI::App app("Runs models of the DeepSeek-V3 family from GGUF files.", "hadal");
+  CLI::App app(
+      "Runs models of the DeepSeek-V3 family from GGUF files and directories of "
+      "safetensors.",
+      "hadal");
   app.footer(kFooter);
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "The help of every command");

@@ -62,8 +62,9 @@ CLI::Option* Options::add(CLI::App& app, const char* flags, int32_t key, const c
 }
 
 void Options::add_model_flags(CLI::App& app) {
-  app.add_option("-m,--model,--ckpt-path", model, "GGUF file, or any file of a split set")
-      ->option_text("FILE")
+  app.add_option("-m,--model,--ckpt-path", model,
+                 "GGUF file, any file of a split set, or a directory of safetensors")
+      ->option_text("PATH")
       ->required()
       ->group("Model");
   add(app, "-t,--threads", HADAL_OPT_THREADS, "Threads (default: one per core)", "N")
@@ -181,7 +182,7 @@ void Options::refuse_what_is_missing() const {
                      "Leave it out. The cache of this architecture is small as it is.");
   }
   if (!demo_config_.empty()) {
-    throw UsageError("--config " + demo_config_ + ": a GGUF file carries its own shape",
+    throw UsageError("--config " + demo_config_ + ": a model carries its own shape",
                      "Leave it out.");
   }
 }

@@ -1,5 +1,6 @@
 /* hadal.h - runs the DeepSeek-V3 family (V3, R1, V3.1, V2, V2-Lite, Moonlight, GigaChat3, Kimi-K2)
- * from GGUF files inside your process. This header is the manual and the whole stable surface.
+ * from GGUF files, and from directories of safetensors as Hugging Face keeps them, inside your
+ * process. This header is the manual and the whole stable surface.
  *
  * Tags   [any] any thread, concurrently; [one] one thread at a time per first argument, else
  * E_BUSY; [signal] as [any], also inside a signal handler. No "since" tag means 0.1. Errors a
@@ -154,7 +155,7 @@ enum {
   HADAL_OPT_LOGPROBS = 502, /* i64: 1 fills the events' logprob; n > 1 also keeps the n best per
                                position for hadal_request_logprobs; 0 (default): off              */
   /* input limits (model) */
-  HADAL_OPT_LIMIT_STRING_BYTES = 900, /* i64: one metadata string; default 16 MiB               */
+  HADAL_OPT_LIMIT_STRING_BYTES = 900, /* i64: one metadata string or JSON file; default 16 MiB  */
   HADAL_OPT_LIMIT_METADATA_ENTRIES = 901, /* i64: default 65,536 */
   HADAL_OPT_LIMIT_ARRAY_ELEMENTS = 902, /* i64: default 4 Mi                                      */
   HADAL_OPT_LIMIT_TENSORS = 903,        /* i64: over all shards; default 262,144                  */
@@ -232,7 +233,8 @@ typedef struct hadal_executor {
   void (*parallel_for)(void* user_data, size_t n, void (*task)(void* arg, size_t i), void* arg);
 } hadal_executor;
 enum { HADAL_IO_READ = 1, HADAL_IO_WRITE = 2 };
-/* Every function returns a hadal_status. Nothing is mapped through this table. */
+/* Every function returns a hadal_status; open answers E_NOT_FOUND where there is no such file.
+ * Nothing is mapped through this table. */
 typedef struct hadal_io {
   uint32_t struct_size, flags; /* flags: 0 */
   void* user_data;
@@ -289,11 +291,17 @@ HADAL_API hadal_status hadal_runtime_create(const hadal_config* config, hadal_ru
                                             hadal_error** error);
 HADAL_API void hadal_runtime_free(hadal_runtime* runtime); /* [any] joins threads with last child */
 
-/* ---- Model: a GGUF file, or any file of a split set ------------------------------------------ */
+/* ---- Model -------------------------------------------------------------------------------------
+ * A path is a GGUF file or any file of a split set; or a directory as it was published:
+ * config.json, safetensors in F32, F16, BF16 or FP8 E4M3 with a scale for each block,
+ * tokenizer.json and tokenizer_config.json (generation_config.json and chat_template.jinja are read
+ * if they are there). The directory's config.json, index or any safetensors file stands for all of
+ * it; files are looked for beside the one given and nowhere else. Nothing is converted: FP8 stays
+ * one byte a weight. */
 
 typedef struct hadal_memory_plan { /* bytes; written by us */
   uint32_t struct_size, flags;
-  uint64_t host_weights; /* weights read into memory; when mapped, norms and biases only */
+  uint64_t host_weights; /* weights read into memory; when mapped, norms, biases, scales only */
   uint64_t host_cache;   /* latent cache of one session at the model's full context */
   uint64_t host_scratch; /* activations, and what the backend works in */
   uint64_t host_pinned;  /* 0 */
@@ -314,9 +322,10 @@ HADAL_API hadal_status hadal_model_plan(hadal_runtime* runtime, const char* path
 HADAL_API hadal_status hadal_model_load(hadal_runtime* runtime, const char* path, size_t path_size,
                                         const hadal_config* config, hadal_request** out,
                                         hadal_error** error);
-/* A metadata value of the file as text, arrays as JSON; NULL if the key is absent. Besides the
- * file's keys: "hadal.config" (the shape as JSON, names of config.json), "hadal.tensors" (names,
- * types, shapes, bytes as JSON), "hadal.keys" (all keys as JSON), "hadal.backend". [any] */
+/* A metadata value of the file as text, arrays as JSON; NULL if the key is absent. A directory has
+ * the keys of config.json, and those of generation_config.json behind "generation_config.". Besides
+ * the file's keys: "hadal.config" (the shape as JSON, names of config.json), "hadal.tensors"
+ * (names, types, shapes, bytes as JSON), "hadal.keys" (all keys as JSON), "hadal.backend". [any] */
 HADAL_API const char* hadal_model_metadata(const hadal_model* model, const char* key,
                                            size_t key_size);
 

@@ -107,7 +107,7 @@ class SystemFiles : public FileSystem {
     }
     if (!S_ISREG(info.st_mode)) {
       return fail(HADAL_E_UNSUPPORTED, absl::StrCat(path, ": not a regular file"),
-                  "Give the path of a GGUF file.");
+                  "Give the path of a file, or of a directory in Hugging Face's layout.");
     }
     auto file = std::make_shared<SystemFile>(name, fd, static_cast<uint64_t>(info.st_size));
     std::move(close_again).Cancel();

@@ -1,7 +1,5 @@
 #include "lib/base/float_formats.hpp"
 
-#include <cmath>
-
 namespace hadal {
 
 uint16_t f16_from_float(float value) {
@@ -23,16 +21,6 @@ uint16_t f16_from_float(float value) {
   }
   const uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1);
   return static_cast<uint16_t>(sign | ((rounded - 0x38000000u) >> 13));
-}
-
-float float_from_e4m3(uint8_t bits) {
-  const int exponent = (bits >> 3) & 15;
-  const int mantissa = bits & 7;
-  if ((bits & 0x7f) == 0x7f) return std::bit_cast<float>(0x7fc00000u);
-  const float magnitude =
-      exponent == 0 ? static_cast<float>(mantissa) * 0x1p-9f
-                    : std::ldexp(1.0f + static_cast<float>(mantissa) / 8.0f, exponent - 7);
-  return (bits & 0x80) ? -magnitude : magnitude;
 }
 
 }  // namespace hadal

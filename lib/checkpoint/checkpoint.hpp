@@ -7,8 +7,11 @@
 //              kv_b_proj, k_b_proj, v_b_proj, o_proj},
 //   mlp.{gate_proj, up_proj, down_proj}, mlp.gate, mlp.gate.e_score_correction_bias,
 //   mlp.experts.{gate_proj, up_proj, down_proj, gate_up_proj} (stacked, [n_routed_experts, ...]),
-//   mlp.shared_experts.{gate_proj, up_proj, down_proj},
-//   and, in an MTP layer, enorm, hnorm, eh_proj, embed_tokens, shared_head.norm, shared_head.head.
+//   or mlp.experts.<E>.{gate_proj, up_proj, down_proj} (one by one), mlp.shared_experts.{gate_proj,
+//   up_proj, down_proj}, and, in an MTP layer, enorm, hnorm, eh_proj, embed_tokens,
+//   shared_head.norm, shared_head.head.
+// A matrix in f8_e4m3 has the scales of its blocks beside it: its name and .weight_scale_inv, which
+// are multiplied with in spite of the word.
 #pragma once
 
 #include <memory>
@@ -57,7 +60,8 @@ class Checkpoint {
 };
 
 // Opens any checkpoint of a format that hadal knows, all its shards, and checks them: reads
-// headers, no weights. Asks the formats in a fixed order. E_UNSUPPORTED if it is none of them.
+// headers, no weights. `path` is a GGUF file, a directory with config.json and safetensors, or one
+// of the files in it. Asks the formats in a fixed order. E_UNSUPPORTED if it is none of them.
 absl::StatusOr<std::unique_ptr<Checkpoint>> open_checkpoint(FileSystem& files,
                                                             absl::string_view path,
                                                             const CheckpointOptions& options,

@@ -16,8 +16,10 @@
 namespace hadal {
 namespace {
 
-// Rows of the largest vocabulary that is believed: 4 Mi, the limit for arrays in GGUF files too.
+// Rows of the largest vocabulary that is believed: 4 Mi, the limit for arrays in GGUF files too. A
+// vocabulary may have gaps, but not so that a short text becomes a long table.
 constexpr int64_t kMostTokens = int64_t{4} << 20;
+constexpr int64_t kMostGaps = int64_t{1} << 18;
 
 constexpr absl::string_view kDamaged = "The file is damaged: download it again.";
 constexpr absl::string_view kOtherKind =
@@ -52,6 +54,8 @@ class Reader {
     if (type == nullptr || *type != "BPE") return unsupported("model.type: wanted 'BPE'");
     HADAL_RETURN_IF_ERROR(check_plain(file, *model));
     HADAL_RETURN_IF_ERROR(read_pre_tokenizer(file));
+    most_tokens_ = std::min(
+        kMostTokens, n_entries(*model, "vocab") + n_entries(file, "added_tokens") + kMostGaps);
     HADAL_RETURN_IF_ERROR(read_vocab(*model));
     HADAL_RETURN_IF_ERROR(read_added_tokens(file));
     HADAL_RETURN_IF_ERROR(read_merges(*model));
@@ -150,12 +154,17 @@ class Reader {
                                     absl::StrJoin(patterns, "  ").substr(0, 300)));
   }
 
+  static int64_t n_entries(const SortedJson& object, const char* key) {
+    const SortedJson* value = find(object, key);
+    return value != nullptr ? static_cast<int64_t>(value->size()) : 0;
+  }
+
   // An id of a token; the vocabulary grows to hold it.
   absl::StatusOr<size_t> read_id(const SortedJson& value, absl::string_view text) {
     const auto* id = value.get_ptr<const SortedJson::number_integer_t*>();
-    if (id == nullptr || *id < 0 || *id >= kMostTokens) {
+    if (id == nullptr || *id < 0 || *id >= most_tokens_) {
       return damaged(absl::StrCat("token '", text.substr(0, 100), "': wanted an id from 0 to ",
-                                  kMostTokens - 1, ", found ", value.dump().substr(0, 100)));
+                                  most_tokens_ - 1, ", found ", value.dump().substr(0, 100)));
     }
     const auto index = static_cast<size_t>(*id);
     if (index >= out_.tokens.size()) {
@@ -266,6 +275,7 @@ class Reader {
   }
 
   absl::string_view source_;
+  int64_t most_tokens_ = 0;
   Vocabulary out_;
 };
 
@@ -274,13 +284,13 @@ class Reader {
 absl::StatusOr<Vocabulary> read_tokenizer_json(absl::string_view tokenizer,
                                                absl::string_view tokenizer_config,
                                                absl::string_view source) {
-  HADAL_ASSIGN_OR_RETURN(const SortedJson file, parse_sorted_json(tokenizer, source));
-  SortedJson config;
+  HADAL_ASSIGN_OR_RETURN(const JsonTree file, parse_tree(tokenizer, source));
+  JsonTree config;
   if (!tokenizer_config.empty()) {
     HADAL_ASSIGN_OR_RETURN(
-        config, parse_sorted_json(tokenizer_config, absl::StrCat(source, ": its configuration")));
+        config, parse_tree(tokenizer_config, absl::StrCat(source, ": its configuration")));
   }
-  return Reader(source).read(file, config);
+  return Reader(source).read(*file, *config);
 }
 
 }  // namespace hadal

@@ -156,6 +156,9 @@ absl::StatusOr<ModelConfig> read_config(const Checkpoint& checkpoint) {
   c.max_position_embeddings = read.integer("max_position_embeddings", 1, 1 << 30);
   c.rms_norm_eps = static_cast<float>(read.real("rms_norm_eps", 0.0, 1.0, 1e-6));
   c.tie_word_embeddings = read.flag("tie_word_embeddings");
+  constexpr absl::string_view kBlock = "quantization_config.weight_block_size.";
+  c.weight_block_rows = read.integer(absl::StrCat(kBlock, 0), 1, kMaxWidth, 128);
+  c.weight_block_cols = read.integer(absl::StrCat(kBlock, 1), 1, kMaxWidth, 128);
   read_attention(read, c);
 
   if (c.first_k_dense_replace > 0)

@@ -30,6 +30,7 @@ struct ModelConfig {
   int32_t max_position_embeddings = 0;   // 163840
   float rms_norm_eps = 1e-6f;
   bool tie_word_embeddings = false;
+  int32_t weight_block_rows = 128, weight_block_cols = 128;  // of weights in fp8
 
   // Multi-head latent attention
   int32_t num_attention_heads = 0;       // 128

@@ -141,10 +141,8 @@ absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_
                          WeightLoader::create(*checkpoint, config, options.use_mmap, weights));
 
   MemoryPlan plan;
-  // Norms and biases are kept as f32 besides the file; everything else lies in its bytes.
-  for (const TensorEntry& entry : checkpoint->manifest().entries()) {
-    if (entry.shape.size() == 1) plan.host_weights += static_cast<uint64_t>(entry.shape[0]) * 4;
-  }
+  // Everything else lies in the bytes of the file.
+  plan.host_weights = loader.float_bytes();
   (options.use_mmap ? plan.mapped : plan.host_weights) += loader.bytes_total();
   const auto cache_bytes = [&](int64_t context) {
     const int64_t pages = (context + kPageSize - 1) / kPageSize;

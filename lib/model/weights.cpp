@@ -93,17 +93,18 @@ class WeightPlan {
   void kv_b(const std::string& p, MlaWeights& w) {
     const int64_t heads = config_.num_attention_heads, rank = config_.kv_lora_rank;
     const int64_t nope = config_.qk_nope_head_dim, v = config_.v_head_dim;
-    if (has(p + "k_b_proj") || !has(p + "kv_b_proj")) {
+    if (has(p + "k_b_proj") || has(p + "v_b_proj")) {
       stack(p + "k_b_proj", heads, rank, nope, w.k_b_proj, /*may_be_flat=*/true);
       stack(p + "v_b_proj", heads, v, rank, w.v_b_proj, /*may_be_flat=*/true);
       return;
     }
     const TensorEntry* entry = find(p + "kv_b_proj", {{heads * (nope + v), rank}});
     if (entry == nullptr) return;
-    const int64_t row = row_bytes(entry->dtype, rank);
-    WeightSource keys{entry->dtype, heads, nope, rank, nullptr, row, row * (nope + v), true};
-    WeightSource values{entry->dtype, heads, v, rank, nullptr, row, row * (nope + v), false};
-    add(entry, {{&w.k_b_proj, keys, 0}, {&w.v_b_proj, values, row * nope}});
+    WeightSource keys = slices_of(*entry, heads, nope, rank, nope + v);
+    keys.transposed = true;
+    WeightSource values = slices_of(*entry, heads, v, rank, nope + v);
+    values.scales.first_row = nope;
+    add({entry}, {{&w.k_b_proj, keys, 0}, {&w.v_b_proj, values, nope * values.row_stride_bytes}});
   }
 
   void ffn(const std::string& p, int64_t intermediate, FfnWeights& w) {
@@ -123,16 +124,15 @@ class WeightPlan {
       // Fused: per expert the rows of gate_proj, then those of up_proj.
       const TensorEntry* entry = find(p + "experts.gate_up_proj", {{experts, 2 * inner, hidden}});
       if (entry != nullptr) {
-        const int64_t row = row_bytes(entry->dtype, hidden);
-        const WeightSource half{entry->dtype, experts, inner,           hidden,
-                                nullptr,      row,     2 * inner * row, false};
-        add(entry, {{&w.experts.gate_proj, half, 0}, {&w.experts.up_proj, half, inner * row}});
+        const WeightSource half = slices_of(*entry, experts, inner, hidden, 2 * inner);
+        add({entry}, {{&w.experts.gate_proj, half, 0},
+                      {&w.experts.up_proj, half, inner * half.row_stride_bytes}});
       }
     } else {
-      stack(p + "experts.gate_proj", experts, inner, hidden, w.experts.gate_proj);
-      stack(p + "experts.up_proj", experts, inner, hidden, w.experts.up_proj);
+      expert_stack(p + "experts.", "gate_proj", inner, hidden, w.experts.gate_proj);
+      expert_stack(p + "experts.", "up_proj", inner, hidden, w.experts.up_proj);
     }
-    stack(p + "experts.down_proj", experts, hidden, inner, w.experts.down_proj);
+    expert_stack(p + "experts.", "down_proj", hidden, inner, w.experts.down_proj);
     if (config_.n_shared_experts > 0) {
       ffn(p + "shared_experts.", config_.shared_intermediate_size(), w.shared_experts);
     }
@@ -141,8 +141,7 @@ class WeightPlan {
   void matrix(const std::string& name, int64_t rows, int64_t cols, Weight& weight) {
     const TensorEntry* entry = find(name, {{rows, cols}});
     if (entry == nullptr) return;
-    const int64_t row = row_bytes(entry->dtype, cols);
-    add(entry, {{&weight, {entry->dtype, 1, rows, cols, nullptr, row, row * rows, false}, 0}});
+    add({entry}, {{&weight, slices_of(*entry, 1, rows, cols, rows), 0}});
   }
 
   // One matrix per head or expert: [n, rows, cols], or [n * rows, cols] where files are known to do
@@ -153,15 +152,114 @@ class WeightPlan {
     if (may_be_flat) shapes.push_back({n * rows, cols});
     const TensorEntry* entry = find(name, shapes);
     if (entry == nullptr) return;
-    const int64_t row = row_bytes(entry->dtype, cols);
-    add(entry, {{&weight, {entry->dtype, n, rows, cols, nullptr, row, row * rows, false}, 0}});
+    add({entry}, {{&weight, slices_of(*entry, n, rows, cols, rows), 0}});
+  }
+
+  // The experts stacked in one tensor, or each in one of its own, anywhere in the files.
+  void expert_stack(const std::string& p, const char* name, int64_t rows, int64_t cols,
+                    Weight& weight) {
+    const int64_t n = config_.n_routed_experts;
+    const auto has_expert = [&](int e) { return has(absl::StrCat(p, e, ".", name)); };
+    if (has(p + name) || !(has_expert(0) || has_expert(1)))
+      return stack(p + name, n, rows, cols, weight);
+    std::vector<const TensorEntry*> experts;
+    for (int64_t e = 0; e < n; ++e) {
+      const TensorEntry* entry = find(absl::StrCat(p, e, ".", name), {{rows, cols}});
+      if (entry == nullptr) return;
+      if (!experts.empty() && entry->dtype != experts[0]->dtype) {
+        status_ =
+            fail(HADAL_E_UNSUPPORTED,
+                 absl::StrCat(path_of(*entry), ": the tensor ", entry->name_in_file,
+                              " has the type ", hadal::name(entry->dtype), ", ",
+                              experts[0]->name_in_file, " has ", hadal::name(experts[0]->dtype)),
+                 "Convert the checkpoint so that all experts of a layer have one type.");
+        return;
+      }
+      experts.push_back(entry);
+    }
+    WeightSource source = slices_of(*experts[0], n, rows, cols, 0);
+    source.scales.slice_stride = n_scales_of(*experts[0]);
+    add(experts, {{&weight, source, 0}});
   }
 
   void vector(const std::string& name, int64_t n, Weight& weight) {
     const TensorEntry* entry = find(name, {{n}});
     if (entry == nullptr) return;
+    if (entry->dtype == DType::kF8_E4M3) {
+      status_ = fail(HADAL_E_UNSUPPORTED,
+                     absl::StrCat(path_of(*entry), ": the tensor ", entry->name_in_file,
+                                  " has the type f8_e4m3, which only matrices can have"),
+                     "Convert the checkpoint again with norms and biases in f32 or bf16.");
+      return;
+    }
     // Becomes f32 on the way, whatever the file has.
-    add(entry, {{&weight, {DType::kF32, 1, 1, n, nullptr, n * 4, n * 4, false}, 0}}, true);
+    const WeightSource source{DType::kF32, 1, 1, n, nullptr, n * 4, n * 4, false};
+    const size_t group = new_group(1, {{&weight, source, 0}});
+    loader_.float_bytes_ += static_cast<uint64_t>(n) * sizeof(float);
+    add_part(entry, WeightLoader::Kind::kVector, group, 0);
+  }
+
+  // Slices of `rows` rows, from one to the next rows_per_slice rows of the tensor.
+  WeightSource slices_of(const TensorEntry& entry, int64_t n, int64_t rows, int64_t cols,
+                         int64_t rows_per_slice) const {
+    const int64_t row = row_bytes(entry.dtype, cols);
+    WeightSource source{entry.dtype, n, rows, cols, nullptr, row, row * rows_per_slice, false};
+    if (entry.dtype == DType::kF8_E4M3) {
+      source.scales.block_rows = config_.weight_block_rows;
+      source.scales.block_cols = config_.weight_block_cols;
+      source.scales.row_stride = blocks(cols, config_.weight_block_cols);
+      source.scales.rows_per_slice = rows_per_slice;
+    }
+    return source;
+  }
+
+  static int64_t blocks(int64_t n, int64_t size) { return (n + size - 1) / size; }
+  // Those of a matrix in fp8, [rows of blocks, blocks of a row].
+  std::vector<int64_t> scales_shape(const TensorEntry& entry) const {
+    return {blocks(entry.shape[0], config_.weight_block_rows),
+            blocks(entry.shape[1], config_.weight_block_cols)};
+  }
+  int64_t n_scales_of(const TensorEntry& entry) const {
+    return entry.dtype == DType::kF8_E4M3 ? product(scales_shape(entry)) : 0;
+  }
+
+  // The scales of a tensor in fp8.
+  const TensorEntry* find_scales(const TensorEntry& entry) {
+    const TensorEntry* scales =
+        checkpoint_.manifest().find(absl::StrCat(entry.name, ".weight_scale_inv"));
+    if (entry.shape.size() != 2 || scales == nullptr) {
+      status_ = fail(
+          HADAL_E_FORMAT,
+          absl::StrCat(
+              path_of(entry), ": the tensor ", entry.name_in_file,
+              entry.shape.size() != 2
+                  ? absl::StrCat(" in fp8 has the shape ", text(entry.shape), ", wanted a matrix")
+                  : absl::StrCat(" is in fp8, but there is no ", entry.name_in_file,
+                                 "_scale_inv of shape ", text(scales_shape(entry)))),
+          "hadal runs fp8 with a scale for each block, as DeepSeek publishes it: "
+          "download the checkpoint again, or use it in another type.");
+      return nullptr;
+    }
+    if (scales->shape != scales_shape(entry)) {
+      status_ = fail(
+          HADAL_E_FORMAT,
+          absl::StrCat(path_of(*scales), ": the tensor ", scales->name_in_file, " has the shape ",
+                       text(scales->shape), ", wanted ", text(scales_shape(entry)),
+                       ", one scale for each block of ", config_.weight_block_rows, " by ",
+                       config_.weight_block_cols, " of ", text(entry.shape)),
+          "weight_block_size in config.json and the weights do not belong together.");
+      return nullptr;
+    }
+    if (scales->dtype != DType::kF32 && scales->dtype != DType::kBF16 &&
+        scales->dtype != DType::kF8_E8M0) {
+      status_ = fail(
+          HADAL_E_UNSUPPORTED,
+          absl::StrCat(path_of(*scales), ": the tensor ", scales->name_in_file, " has the type ",
+                       hadal::name(scales->dtype), ", wanted f32, bf16 or f8_e8m0"),
+          "Use the checkpoint as DeepSeek publishes it, or in another type.");
+      return nullptr;
+    }
+    return scales;
   }
 
   bool has(const std::string& name) const { return checkpoint_.manifest().find(name) != nullptr; }
@@ -170,38 +268,68 @@ class WeightPlan {
                           const std::vector<std::vector<int64_t>>& shapes) {
     if (!status_.ok()) return nullptr;
     const TensorEntry* entry = checkpoint_.manifest().find(name);
-    const std::string& file = checkpoint_.files().front()->path();
     if (entry == nullptr) {
-      status_ = fail(HADAL_E_FORMAT,
-                     absl::StrCat(file, ": the tensor ", name, " is missing; wanted shape ",
-                                  text(shapes.front())),
-                     "The file lacks a part of the model: a shard may be missing, or the converter "
-                     "did not know this model. Convert or download it again.");
+      const auto& files = checkpoint_.files();
+      status_ = fail(
+          HADAL_E_FORMAT,
+          absl::StrCat(files.front()->path(),
+                       files.size() > 1 ? " and the files that belong to it" : "", ": the tensor ",
+                       name, " is missing; wanted shape ", text(shapes.front())),
+          "The file lacks a part of the model: a shard may be missing, or the converter "
+          "did not know this model. Convert or download it again.");
       return nullptr;
     }
     if (std::find(shapes.begin(), shapes.end(), entry->shape) == shapes.end()) {
-      status_ =
-          fail(HADAL_E_FORMAT,
-               absl::StrCat(checkpoint_.files()[static_cast<size_t>(entry->file)]->path(),
-                            ": the tensor ", entry->name_in_file, " (", name, ") has the shape ",
-                            text(entry->shape), ", wanted ", text(shapes.front())),
-               "The file contradicts its own metadata: convert or download it again.");
+      status_ = fail(
+          HADAL_E_FORMAT,
+          absl::StrCat(path_of(*entry), ": the tensor ", entry->name_in_file, " (", name,
+                       ") has the shape ", text(entry->shape), ", wanted ", text(shapes.front())),
+          "The file contradicts its own metadata: convert or download it again.");
       return nullptr;
     }
     if (!info(entry->dtype).is_weight) {
-      status_ = fail(HADAL_E_UNSUPPORTED,
-                     absl::StrCat(file, ": the tensor ", entry->name_in_file, " has the type ",
-                                  hadal::name(entry->dtype), ", which no weight can have"),
-                     "Convert the file again with a float or quantised type.");
+      status_ =
+          fail(HADAL_E_UNSUPPORTED,
+               absl::StrCat(path_of(*entry), ": the tensor ", entry->name_in_file, " has the type ",
+                            hadal::name(entry->dtype), ", which no weight can have"),
+               "Convert the file again with a float or quantised type.");
       return nullptr;
     }
     return entry;
   }
 
-  void add(const TensorEntry* entry, std::vector<WeightLoader::Target> targets,
-           bool is_vector = false) {
-    loader_.steps_.push_back({entry, std::move(targets), is_vector});
+  const std::string& path_of(const TensorEntry& entry) const {
+    return checkpoint_.files()[static_cast<size_t>(entry.file)]->path();
+  }
+
+  size_t new_group(size_t n_tensors, std::vector<WeightLoader::Target> targets) {
+    WeightLoader::Group group;
+    group.targets = std::move(targets);
+    group.tensors.resize(n_tensors);
+    loader_.groups_.push_back(std::move(group));
+    return loader_.groups_.size() - 1;
+  }
+
+  void add_part(const TensorEntry* entry, WeightLoader::Kind kind, size_t group, size_t place) {
+    loader_.parts_.push_back({entry, kind, group, place});
     loader_.bytes_total_ += entry->size_bytes;
+    ++loader_.groups_[group].n_missing;
+  }
+
+  // Matrices out of one tensor, or of one for each slice.
+  void add(const std::vector<const TensorEntry*>& entries,
+           std::vector<WeightLoader::Target> targets) {
+    const size_t group = new_group(entries.size(), std::move(targets));
+    const int64_t n_scales = n_scales_of(*entries[0]);
+    loader_.groups_[group].n_scales = n_scales;
+    for (size_t i = 0; i < entries.size(); ++i) {
+      add_part(entries[i], WeightLoader::Kind::kMatrices, group, i);
+      if (n_scales == 0) continue;
+      const TensorEntry* scales = find_scales(*entries[i]);
+      if (scales == nullptr) return;
+      add_part(scales, WeightLoader::Kind::kScales, group, i);
+      loader_.float_bytes_ += static_cast<uint64_t>(n_scales) * sizeof(float);
+    }
   }
 
   const Checkpoint& checkpoint_;
@@ -223,7 +351,7 @@ absl::StatusOr<WeightLoader> WeightLoader::create(const Checkpoint& checkpoint,
   plan.mtp(weights);
   HADAL_RETURN_IF_ERROR(plan.status());
   // In file order, so that a disk reads straight on.
-  std::stable_sort(loader.steps_.begin(), loader.steps_.end(), [](const Step& a, const Step& b) {
+  std::stable_sort(loader.parts_.begin(), loader.parts_.end(), [](const Part& a, const Part& b) {
     return std::pair(a.entry->file, a.entry->offset) < std::pair(b.entry->file, b.entry->offset);
   });
   loader.mappings_.resize(checkpoint.files().size());
@@ -232,8 +360,8 @@ absl::StatusOr<WeightLoader> WeightLoader::create(const Checkpoint& checkpoint,
 
 absl::Status WeightLoader::step(Backend& backend, Memory& memory) {
   HADAL_CHECK(!done());
-  const Step& step = steps_[next_];
-  const TensorEntry& entry = *step.entry;
+  const Part& part = parts_[next_];
+  const TensorEntry& entry = *part.entry;
   const auto file_index = static_cast<size_t>(entry.file);
   const File& file = *checkpoint_->files()[file_index];
 
@@ -244,8 +372,7 @@ absl::Status WeightLoader::step(Backend& backend, Memory& memory) {
       storage_.push_back(mapping);
     }
     HADAL_CHECK(entry.offset + entry.size_bytes <= mapping->bytes().size());
-    HADAL_RETURN_IF_ERROR(
-        finish_step(backend, memory, step, mapping->bytes().data() + entry.offset));
+    HADAL_RETURN_IF_ERROR(take(backend, memory, part, mapping->bytes().data() + entry.offset));
     bytes_done_ += entry.size_bytes;
     ++next_;
     return absl::OkStatus();
@@ -265,44 +392,80 @@ absl::Status WeightLoader::step(Backend& backend, Memory& memory) {
 
   auto block = std::make_shared<Block>(std::move(reading_));
   reading_ = Block();
-  HADAL_RETURN_IF_ERROR(finish_step(backend, memory, step, block->data()));
-  if (!step.is_vector) storage_.push_back(std::move(block));
+  HADAL_RETURN_IF_ERROR(take(backend, memory, part, block->data()));
+  if (part.kind == Kind::kMatrices) storage_.push_back(std::move(block));
   ++next_;
   return absl::OkStatus();
 }
 
-absl::Status WeightLoader::finish_step(Backend& backend, Memory& memory, const Step& step,
-                                       const std::byte* data) {
-  if (step.is_vector) {
-    HADAL_ASSIGN_OR_RETURN(data, as_finite_floats(memory, *step.entry, data));
+absl::Status WeightLoader::take(Backend& backend, Memory& memory, const Part& part,
+                                const std::byte* data) {
+  Group& group = groups_[part.group];
+  switch (part.kind) {
+    case Kind::kMatrices: group.tensors[part.place] = data; break;
+    case Kind::kVector: {
+      const auto n = static_cast<size_t>(product(part.entry->shape));
+      HADAL_ASSIGN_OR_RETURN(Block block, memory.allocate(n * sizeof(float), MemoryTag::kWeights));
+      HADAL_RETURN_IF_ERROR(decode_finite(*part.entry, data, block.floats()));
+      auto kept = std::make_shared<Block>(std::move(block));
+      group.tensors[part.place] = kept->data();
+      storage_.push_back(std::move(kept));
+      break;
+    }
+    case Kind::kScales: {
+      const auto n = static_cast<size_t>(group.n_scales);
+      if (group.scales.size() == 0) {
+        HADAL_ASSIGN_OR_RETURN(
+            group.scales,
+            memory.allocate(n * group.tensors.size() * sizeof(float), MemoryTag::kWeights));
+      }
+      HADAL_RETURN_IF_ERROR(
+          decode_finite(*part.entry, data, group.scales.floats() + part.place * n));
+      break;
+    }
   }
-  for (const Target& target : step.targets) {
+  return --group.n_missing == 0 ? finish(backend, group) : absl::OkStatus();
+}
+
+// Everything is there: the weights of the group go to the backend.
+absl::Status WeightLoader::finish(Backend& backend, Group& group) {
+  const std::byte* const* slice_data = nullptr;
+  if (group.tensors.size() > 1) {
+    auto kept = std::make_shared<const std::vector<const std::byte*>>(std::move(group.tensors));
+    slice_data = kept->data();
+    storage_.push_back(std::move(kept));
+  }
+  const std::byte* data = slice_data != nullptr ? slice_data[0] : group.tensors[0];
+  const float* scales = nullptr;
+  if (group.scales.size() > 0) {
+    auto kept = std::make_shared<const Block>(std::move(group.scales));
+    scales = kept->floats();
+    storage_.push_back(std::move(kept));
+  }
+  for (const Target& target : group.targets) {
     WeightSource source = target.source;
     source.data = data + target.offset_bytes;
+    source.slice_data = slice_data;
+    source.scales.data = scales;
     HADAL_ASSIGN_OR_RETURN(*target.weight, backend.upload(source));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<const std::byte*> WeightLoader::as_finite_floats(Memory& memory,
-                                                                const TensorEntry& entry,
-                                                                const std::byte* data) {
+absl::Status WeightLoader::decode_finite(const TensorEntry& entry, const std::byte* data,
+                                         float* to) const {
   const int64_t n = product(entry.shape);
-  HADAL_ASSIGN_OR_RETURN(
-      Block block, memory.allocate(static_cast<size_t>(n) * sizeof(float), MemoryTag::kWeights));
-  decode_row(entry.dtype, data, n, block.floats());
+  decode_row(entry.dtype, data, n, to);
   for (int64_t i = 0; i < n; ++i) {
-    if (!std::isfinite(block.floats()[i])) {
+    if (!std::isfinite(to[i])) {
       return fail(HADAL_E_FORMAT,
                   absl::StrCat(checkpoint_->files()[static_cast<size_t>(entry.file)]->path(),
-                               ": the tensor ", entry.name_in_file, " holds ", block.floats()[i],
+                               ": the tensor ", entry.name_in_file, " holds ", to[i],
                                " at element ", i, ", wanted finite numbers"),
                   "The file is damaged: compare its checksum, download it again.");
     }
   }
-  auto kept = std::make_shared<Block>(std::move(block));
-  storage_.push_back(kept);
-  return kept->data();
+  return absl::OkStatus();
 }
 
 }  // namespace hadal

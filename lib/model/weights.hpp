@@ -65,10 +65,13 @@ class WeightLoader {
                                              const ModelConfig& config, bool use_mmap,
                                              ModelWeights& weights);
 
-  bool done() const { return next_ == steps_.size(); }
+  bool done() const { return next_ == parts_.size(); }
   uint64_t bytes_done() const { return bytes_done_; }
   uint64_t bytes_total() const { return bytes_total_; }
   uint64_t bytes_read() const { return bytes_read_; }
+
+  // What is kept as f32 besides the file: norms, biases, scales of blocks.
+  uint64_t float_bytes() const { return float_bytes_; }
 
   // One piece of at most 16 MiB, or one mapped tensor.
   absl::Status step(Backend& backend, Memory& memory);
@@ -77,31 +80,46 @@ class WeightLoader {
   std::vector<std::shared_ptr<const void>> take_storage() { return std::move(storage_); }
 
  private:
-  // Part of a tensor's bytes seen as a stack of matrices; offsets count from the tensor's start.
+  // Part of the bytes of tensors seen as a stack of matrices; offsets count from a tensor's start.
   struct Target {
     Weight* weight;
     WeightSource source;  // data still null
     int64_t offset_bytes = 0;
   };
-  struct Step {
-    const TensorEntry* entry;
+  // Tensors that make weights together: one, or one for each expert; and the scales of each.
+  struct Group {
     std::vector<Target> targets;
-    bool is_vector;  // norms and biases: kept as f32, and checked to be finite
+    std::vector<const std::byte*> tensors;  // null until loaded
+    Block scales;                           // n_scales floats for each tensor
+    int64_t n_scales = 0;
+    size_t n_missing = 0;  // tensors and their scales
+  };
+  enum class Kind {
+    kMatrices,
+    kVector,  // norms and biases: kept as f32, and checked to be finite
+    kScales,  // the same, beside each other
+  };
+  struct Part {
+    const TensorEntry* entry;
+    Kind kind;
+    size_t group;
+    size_t place;  // in Group::tensors
   };
   friend class WeightPlan;
 
-  absl::Status finish_step(Backend& backend, Memory& memory, const Step& step,
-                           const std::byte* data);
-  absl::StatusOr<const std::byte*> as_finite_floats(Memory& memory, const TensorEntry& entry,
-                                                    const std::byte* data);
+  // The bytes of a part have come, and stay.
+  absl::Status take(Backend& backend, Memory& memory, const Part& part, const std::byte* data);
+  absl::Status finish(Backend& backend, Group& group);
+  absl::Status decode_finite(const TensorEntry& entry, const std::byte* data, float* to) const;
 
   const Checkpoint* checkpoint_ = nullptr;
   bool use_mmap_ = false;
-  std::vector<Step> steps_;
+  std::vector<Group> groups_;
+  std::vector<Part> parts_;  // in the order of the files
   size_t next_ = 0;
   Block reading_;  // the tensor being read
   uint64_t read_so_far_ = 0;
-  uint64_t bytes_done_ = 0, bytes_total_ = 0, bytes_read_ = 0;
+  uint64_t bytes_done_ = 0, bytes_total_ = 0, bytes_read_ = 0, float_bytes_ = 0;
   std::vector<std::shared_ptr<const Mapping>> mappings_;  // by file
   std::vector<std::shared_ptr<const void>> storage_;
 };

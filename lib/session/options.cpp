@@ -86,7 +86,7 @@ constexpr OptionInfo kOptions[] = {
     i64(HADAL_OPT_LOGPROBS, kRequest, "logprobs", 0, 1024, 0,
         "1: log-probability of each token; n: also of the n best"),
     i64(HADAL_OPT_LIMIT_STRING_BYTES, kModel, "limit_string_bytes", 1, kMany, 16 * kMi,
-        "longest metadata string of a file"),
+        "longest metadata string or JSON file"),
     i64(HADAL_OPT_LIMIT_METADATA_ENTRIES, kModel, "limit_metadata_entries", 1, kMany, 65536,
         "most metadata entries of a file"),
     i64(HADAL_OPT_LIMIT_ARRAY_ELEMENTS, kModel, "limit_array_elements", 1, kMany, 4 * kMi,

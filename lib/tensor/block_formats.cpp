@@ -54,6 +54,12 @@ void decode_row(DType dtype, const std::byte* from, int64_t n_elements, float* t
     case DType::kBF16:
       for (int64_t i = 0; i < n_elements; ++i) to[i] = float_from_bf16(load_u16(bytes + 2 * i));
       return;
+    case DType::kF8_E4M3:
+      for (int64_t i = 0; i < n_elements; ++i) to[i] = float_from_e4m3(bytes[i]);
+      return;
+    case DType::kF8_E8M0:
+      for (int64_t i = 0; i < n_elements; ++i) to[i] = float_from_e8m0(bytes[i]);
+      return;
     default: break;
   }
   const DecodeBlock decode = block_decoder(dtype);

@@ -16,6 +16,7 @@ constexpr DTypeInfo kInfo[kDTypeCount] = {
     {"iq1_s", 256, 50, true}, {"iq1_m", 256, 56, true},   {"iq4_xs", 256, 136, true},
     {"tq1_0", 256, 54, true}, {"tq2_0", 256, 66, true},   {"i8", 1, 1, false},
     {"i16", 1, 2, false},     {"i64", 1, 8, false},       {"f64", 1, 8, false},
+    {"f8_e4m3", 1, 1, true},  {"f8_e8m0", 1, 1, false},
 };
 
 }  // namespace

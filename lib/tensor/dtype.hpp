@@ -16,8 +16,10 @@ enum class DType : uint8_t {
   kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K,
   kIQ2_XXS, kIQ2_XS, kIQ2_S, kIQ3_XXS, kIQ3_S, kIQ1_S, kIQ1_M, kIQ4_XS, kTQ1_0, kTQ2_0,
   kI8, kI16, kI64, kF64,
+  kF8_E4M3,  // weights whose blocks have their scales in a tensor of their own
+  kF8_E8M0,  // powers of two: such scales
 };
-inline constexpr int kDTypeCount = static_cast<int>(DType::kF64) + 1;
+inline constexpr int kDTypeCount = static_cast<int>(DType::kF8_E8M0) + 1;
 // clang-format on
 
 struct DTypeInfo {

@@ -71,7 +71,7 @@ TEST(CpuKernelsTest, DecodersHaveTheBitsOfTheDefinitionWhateverTheBytes) {
 
 TEST(CpuKernelsTest, PlainTypesDecodeAnyNumberOfElementsAndNoMore) {
   for (const cpu::Kernels* kernels : kernels_here()) {
-    for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kF8_E4M3}) {
       for (int64_t n = 0; n < 40; ++n) {
         const std::vector<std::byte> bytes(static_cast<size_t>(row_bytes(dtype, n)));
         std::vector<float> to(static_cast<size_t>(n) + 1, 5.0f);
@@ -123,6 +123,25 @@ TEST(CpuBackendTest, Avx2AndAvx512AgreeToTheBit) {
       for (const int64_t n_rows : {1, 2, 9}) {
         const Matrix x = test::random_matrix(n_rows, 1280, 2);
         EXPECT_TRUE(is_same(product(*avx2, x, w), product(*avx512, x, w)));
+      }
+    }
+  }
+}
+
+// Scales of blocks: decoded into registers or into a panel, on either instruction set.
+TEST(CpuBackendTest, Fp8WithScalesHasTheSameBitsEverywhere) {
+  if (kernels_here().size() < 3) GTEST_SKIP() << "this machine has only one of them";
+  for (const int64_t block_cols : {16, 128, 100}) {
+    for (const int64_t n_cols : {1280, 1299}) {
+      const auto w = test::with_scales(test::random_weight(DType::kF8_E4M3, 1, 301, n_cols, 1), 128,
+                                       block_cols, 3);
+      const Matrix x = test::random_matrix(9, n_cols, 2);
+      const Matrix all = product(*cpu_backend("avx2", 1), x, w);
+      EXPECT_TRUE(is_same(all, product(*cpu_backend("avx512", 2), x, w)));
+      for (const char* isa : {"avx2", "avx512"}) {
+        const auto backend = cpu_backend(isa, 1);
+        EXPECT_TRUE(is_same(all.some_rows(3, 1), product(*backend, x.some_rows(3, 1), w)));
+        EXPECT_TRUE(is_same(all.some_rows(3, 2), product(*backend, x.some_rows(3, 2), w)));
       }
     }
   }

@@ -54,6 +54,7 @@ std::vector<size_t> scale_offsets(DType dtype) {
     case DType::kTQ2_0: return {64};
     case DType::kF32:
     case DType::kBF16:
+    case DType::kF8_E4M3:
     case DType::kMXFP4:
     case DType::kNVFP4:
     case DType::kIQ1_M: return {};
@@ -73,6 +74,9 @@ void fill_block(DType dtype, Scales scales, Random& random, std::byte* block) {
     const uint32_t bits =
         dtype == DType::kF32 ? std::bit_cast<uint32_t>(value) : uint32_t{bf16_from_float(value)};
     std::memcpy(block, &bits, size);
+  } else if (dtype == DType::kF8_E4M3) {  // every code but the two that are no numbers
+    while ((block[0] & std::byte{0x7f}) == std::byte{0x7f})
+      block[0] = static_cast<std::byte>(random());
   } else if (dtype == DType::kMXFP4) {  // a power of two; 255 is no number
     block[0] = static_cast<std::byte>(extreme ? 80 + random() % 80 : 118 + random() % 4);
   } else if (dtype == DType::kNVFP4) {
@@ -113,9 +117,14 @@ Matrix random_matrix(int64_t rows, int64_t cols, uint64_t seed, float deviation)
 Matrix TestWeight::decoded(int64_t slice) const {
   Matrix stored = matrix_of(source.rows, source.cols, 0.0f);
   for (int64_t r = 0; r < source.rows; ++r) {
-    decode_row(source.dtype,
-               source.data + slice * source.slice_stride_bytes + r * source.row_stride_bytes,
-               source.cols, stored.row(r));
+    const std::byte* first = slices ? (*slices)[static_cast<size_t>(slice)]
+                                    : source.data + slice * source.slice_stride_bytes;
+    decode_row(source.dtype, first + r * source.row_stride_bytes, source.cols, stored.row(r));
+    if (!scales) continue;
+    const BlockScales& s = source.scales;
+    const int64_t row = (s.first_row + slice * s.rows_per_slice + r) / s.block_rows;
+    for (int64_t c = 0; c < source.cols; ++c)
+      stored.row(r)[c] *= s.data[slice * s.slice_stride + row * s.row_stride + c / s.block_cols];
   }
   if (!source.transposed) return stored;
   Matrix turned = matrix_of(source.cols, source.rows, 0.0f);
@@ -155,6 +164,42 @@ TestWeight random_weight(DType dtype, int64_t slices, int64_t rows, int64_t cols
     fill_block(dtype, scales, random, bytes.data() + at);
   }
   return weight_of(dtype, slices, rows, cols, std::move(bytes));
+}
+
+TestWeight with_scales(TestWeight weight, int64_t block_rows, int64_t block_cols, uint64_t seed) {
+  WeightSource& source = weight.source;
+  const int64_t across = (source.cols + block_cols - 1) / block_cols;
+  const int64_t down = (source.rows + block_rows - 1) / block_rows;
+  Random random(seed);
+  Floats scales(static_cast<size_t>(source.slices * down * across));
+  for (float& scale : scales) scale = std::exp2(4.0f * uniform(random) - 10.0f);
+  weight.scales = std::make_shared<const Floats>(std::move(scales));
+  source.scales.data = weight.scales->data();
+  source.scales.block_rows = block_rows;
+  source.scales.block_cols = block_cols;
+  source.scales.row_stride = across;
+  source.scales.slice_stride = down * across;
+  return weight;
+}
+
+TestWeight with_slices_apart(const TestWeight& weight) {
+  const WeightSource& source = weight.source;
+  const auto size = static_cast<size_t>(source.rows * source.row_stride_bytes);
+  const auto n = static_cast<size_t>(source.slices);
+  std::vector<std::byte> bytes(n * (size + 3), std::byte{0x7f});
+  std::vector<const std::byte*> slices;
+  for (size_t s = 0; s < n; ++s) {
+    std::byte* to = bytes.data() + (n - 1 - s) * (size + 3) + 1;
+    std::memcpy(to, source.row(static_cast<int64_t>(s), 0), size);
+    slices.push_back(to);
+  }
+  TestWeight apart = weight;
+  apart.bytes = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
+  apart.slices = std::make_shared<const std::vector<const std::byte*>>(std::move(slices));
+  apart.source.slice_data = apart.slices->data();
+  apart.source.data = (*apart.slices)[0];
+  apart.source.slice_stride_bytes = 0;
+  return apart;
 }
 
 std::vector<DType> weight_dtypes() {

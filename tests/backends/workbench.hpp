@@ -34,6 +34,8 @@ Matrix matrix_of(int64_t rows, int64_t cols, float value);
 struct TestWeight {
   WeightSource source;
   std::shared_ptr<const std::vector<std::byte>> bytes;
+  std::shared_ptr<const Floats> scales{};
+  std::shared_ptr<const std::vector<const std::byte*>> slices{};
 
   Matrix decoded(int64_t slice) const;  // [out, in], whatever the order stored
 };
@@ -50,6 +52,11 @@ inline TestWeight f32_vector(Floats values) {
 enum class Scales { kOrdinary, kExtreme };
 TestWeight random_weight(DType dtype, int64_t slices, int64_t rows, int64_t cols, uint64_t seed,
                          Scales scales = Scales::kOrdinary);
+
+// The same codes with random scales of blocks, counted from the first row of every slice.
+TestWeight with_scales(TestWeight weight, int64_t block_rows, int64_t block_cols, uint64_t seed);
+// The same weight with its slices far from each other, in no order, at any address.
+TestWeight with_slices_apart(const TestWeight& weight);
 
 std::vector<DType> weight_dtypes();
 

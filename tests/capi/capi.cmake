@@ -22,6 +22,8 @@ hadal_capi_test(capi_bad_arguments_test bad_arguments.c bad_arguments_test.c sup
 hadal_capi_test(capi_layout_c_test layout_test.c)
 hadal_capi_test(capi_layout_cpp_test layout_test.cpp)
 hadal_capi_test(capi_no_memory_test no_memory_test.cpp)
+add_test(NAME capi_no_memory_directory_test
+         COMMAND capi_no_memory_test ${PROJECT_SOURCE_DIR}/tests/golden/toys/v31-fp8)
 hadal_capi_test(hadal_hpp_test hadal_hpp_test.cpp)
 hadal_capi_test(hadal_hpp_results_test hadal_hpp_test.cpp)
 target_compile_options(hadal_hpp_results_test PRIVATE -fno-exceptions)

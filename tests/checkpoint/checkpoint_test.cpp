@@ -19,7 +19,6 @@ struct Wrong {
 
 TEST(CheckpointTest, SaysWhatAFileOfAnotherKindLooksLike) {
   const Wrong files[] = {
-      {std::string("\x40\0\0\0\0\0\0\0{\"__metadata__\"", 22), "safetensors"},
       {"{\"architectures\": [", "JSON"},
       {"tjgg\1\0\0\0", "before GGUF"},
       {"PK\3\4 model.pt", "PyTorch"},

@@ -32,6 +32,10 @@ TEST(GgufTypesTest, KnowsEveryTypeOfTheStandard) {
     EXPECT_EQ(name(*dtype), type_name);
     EXPECT_TRUE(seen.insert(*dtype).second) << "two numbers for " << type_name;
   }
+  // GGUF has no fp8 with the scales of its blocks in another tensor.
+  for (const DType dtype : {DType::kF8_E4M3, DType::kF8_E8M0}) {
+    EXPECT_TRUE(seen.insert(dtype).second) << name(dtype);
+  }
   EXPECT_EQ(seen.size(), static_cast<size_t>(kDTypeCount));
 }
 

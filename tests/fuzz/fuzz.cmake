@@ -8,7 +8,8 @@ file(GLOB HADAL_FUZZ_TARGETS CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*_fuzz.
 set(HADAL_FUZZ_ROOMS text checkpoint tensor base)
 set(HADAL_FUZZ_HELPERS ${CMAKE_CURRENT_SOURCE_DIR}/checkpoint/gguf_validator.cpp
     ${CMAKE_CURRENT_SOURCE_DIR}/checkpoint/gguf_writer.cpp
-    ${CMAKE_CURRENT_SOURCE_DIR}/checkpoint/memory_files.cpp)
+    ${CMAKE_CURRENT_SOURCE_DIR}/checkpoint/memory_files.cpp
+    ${CMAKE_CURRENT_SOURCE_DIR}/checkpoint/safetensors_writer.cpp)
 
 if(HADAL_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)

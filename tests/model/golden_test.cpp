@@ -29,7 +29,9 @@ std::vector<Case> all_cases() {
 }
 
 std::string case_name(const testing::TestParamInfo<Case>& info) {
-  std::string name = info.param.toy.file.substr(info.param.toy.file.find('/') + 1);
+  const std::string& file = info.param.toy.file;
+  const size_t slash = file.find('/');
+  std::string name = slash == std::string::npos ? file + "_directory" : file.substr(slash + 1);
   name = name.substr(0, name.find(".gguf")) + "_" + info.param.backend +
          (info.param.batch_invariant ? "" : "_expanding");
   for (char& c : name) {

@@ -26,6 +26,17 @@ std::vector<Toy> all_toys() {
       {"kimi-k2/kimi-k2-f32.gguf", "kimi-k2/golden.json"},
       {"gigachat3/gigachat3-f32.gguf", "gigachat3/golden.json"},
       {"yarn-odd/yarn-odd-f32.gguf", "yarn-odd/golden-gguf.json"},
+      // Directories in Hugging Face's layout, in bf16 or fp8.
+      {"v3", "v3/golden.json"},
+      {"v3-negbias", "v3-negbias/golden.json"},
+      {"v3-fp8", "v3-fp8/golden.json"},
+      {"v31-fp8", "v31-fp8/golden.json"},
+      {"v2", "v2/golden.json"},
+      {"v2-lite", "v2-lite/golden.json"},
+      {"moonlight", "moonlight/golden.json"},
+      {"kimi-k2", "kimi-k2/golden.json"},
+      {"gigachat3", "gigachat3/golden.json"},
+      {"yarn-odd", "yarn-odd/golden.json"},
   };
 }
 

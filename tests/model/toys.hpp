@@ -19,8 +19,8 @@ struct Toy {
   std::string golden;  // the same
   double logit_tolerance = 2e-4;
 };
-// Every GGUF file of the toys. Files in f32 hold the checkpoint's values bit for bit; so do the
-// bf16 files of toys whose checkpoint is bf16.
+// Every GGUF file of the toys, and the directories they were made from. Files in f32 hold the
+// checkpoint's values bit for bit; so do the bf16 files of toys whose checkpoint is bf16.
 std::vector<Toy> all_toys();
 
 Json read_golden(const std::string& path);  // below tests/golden

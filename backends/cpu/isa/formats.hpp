@@ -32,6 +32,15 @@ struct Bf16 {
   }
 };
 
+// Without the scales of its blocks, which lie elsewhere.
+struct F8E4m3 {
+  static constexpr int kElements = 16, kSize = 16, kElementSize = 1;
+  template <class Sink>
+  HADAL_INLINE static void decode(const uint8_t* b, Sink&& sink) {
+    sink(0, from_16_e4m3(b));
+  }
+};
+
 // ---- Blocks of 32 -------------------------------------------------------------------------------
 
 HADAL_INLINE Bytes low_nibbles(Bytes x) { return shift_right(x, 0, 15); }

@@ -6,6 +6,7 @@
 
 namespace {
 
+using hadal::cpu::BlocksProduct;
 using hadal::cpu::FormatKernels;
 using hadal::cpu::FusedProduct;
 using hadal::cpu::kFusedRows;
@@ -51,9 +52,31 @@ void decode(const uint8_t* from, int64_t n, float* to) {
 
 // ---- Rows of a weight times a few rows of x -----------------------------------------------------
 
+// What decoded elements are multiplied with on the way: nothing, or the scale of their block of
+// columns, which begins at a multiple of kLanes.
+struct Unscaled {
+  HADAL_INLINE void move_to(int64_t) {}
+  HADAL_INLINE Floats scaled(Floats v) const { return v; }
+};
+struct BlocksOfColumns {
+  const float* next_scale;
+  int64_t n_cols, next = 0;
+  Floats scale = broadcast(0.0f);
+
+  HADAL_INLINE BlocksOfColumns(const float* scales, int64_t cols)
+      : next_scale(scales), n_cols(cols) {}
+  // Elements k to k + 15 come next, from 0 on and in order.
+  HADAL_INLINE void move_to(int64_t k) {
+    if (k != next) return;
+    scale = broadcast(*next_scale++);
+    next += n_cols;
+  }
+  HADAL_INLINE Floats scaled(Floats v) const { return mul(v, scale); }
+};
+
 // Several rows at once, so that their sums hide each other's latency.
-template <class Format, int n_w, int n_x>
-void multiply_rows(const FusedProduct& p, int64_t first) {
+template <class Format, int n_w, int n_x, class Scales>
+void multiply_rows(const FusedProduct& p, int64_t first, Scales scales) {
   Floats sums[unsigned{n_w}][unsigned{n_x}];
   for (int r = 0; r < n_w; ++r) {
     for (int j = 0; j < n_x; ++j) sums[r][j] = broadcast(0.0f);
@@ -70,9 +93,11 @@ void multiply_rows(const FusedProduct& p, int64_t first) {
       for (int j = 0; j < n_x; ++j) part_sums[r][j] = broadcast(0.0f);
     }
     for (; k < end; k += Format::kElements, w += Format::kSize) {
+      scales.move_to(k);
       HADAL_UNROLL
       for (int r = 0; r < n_w; ++r) {
-        Format::decode(w + r * p.w_stride_bytes, [&](int part, Floats v) HADAL_LAMBDA {
+        Format::decode(w + r * p.w_stride_bytes, [&](int part, Floats decoded) HADAL_LAMBDA {
+          const Floats v = scales.scaled(decoded);
           HADAL_UNROLL
           for (int j = 0; j < n_x; ++j)
             part_sums[r][j] = fma(v, load(p.x[j] + k + 16 * part), part_sums[r][j]);
@@ -85,8 +110,9 @@ void multiply_rows(const FusedProduct& p, int64_t first) {
   }
   if constexpr (Format::kElements == kLanes) {
     if (k < p.k) {
+      scales.move_to(k);
       for (int r = 0; r < n_w; ++r) {
-        const Floats v = decode_part<Format>(w + r * p.w_stride_bytes, p.k - k);
+        const Floats v = scales.scaled(decode_part<Format>(w + r * p.w_stride_bytes, p.k - k));
         for (int j = 0; j < n_x; ++j)
           sums[r][j] = fma(v, load_part(p.x[j] + k, p.k - k), sums[r][j]);
       }
@@ -97,24 +123,34 @@ void multiply_rows(const FusedProduct& p, int64_t first) {
   }
 }
 
-template <class Format>
-void multiply(const FusedProduct& p) {
+template <class Format, class Scales>
+HADAL_INLINE void multiply_with(const FusedProduct& p, const Scales& scales) {
   static_assert(kFusedRows == 2);
   constexpr int n_w = 4;
   int64_t first = 0;
   for (; first + n_w <= p.n_w; first += n_w) {
     if (p.n_x == 1) {
-      multiply_rows<Format, n_w, 1>(p, first);
+      multiply_rows<Format, n_w, 1>(p, first, scales);
     } else {
-      multiply_rows<Format, n_w, 2>(p, first);
+      multiply_rows<Format, n_w, 2>(p, first, scales);
     }
   }
   for (; first < p.n_w; ++first) {
     for (int64_t j = 0; j < p.n_x; ++j) {
       multiply_rows<Format, 1, 1>(
-          {p.w, p.w_stride_bytes, p.n_w, p.x + j, 1, p.k, p.out + j * p.out_stride, 0}, first);
+          {p.w, p.w_stride_bytes, p.n_w, p.x + j, 1, p.k, p.out + j * p.out_stride, 0}, first,
+          scales);
     }
   }
+}
+
+template <class Format>
+void multiply(const FusedProduct& p) {
+  multiply_with<Format>(p, Unscaled());
+}
+
+void multiply_blocks(const BlocksProduct& p) {
+  multiply_with<F8E4m3>(p.rows, BlocksOfColumns(p.scales, p.block_cols));
 }
 
 // ---- A panel of decoded rows times many rows of x -----------------------------------------------
@@ -327,6 +363,8 @@ float exp_and_sum(float* x, float largest, int64_t n) {
   return add_up(sum);
 }
 
+constexpr auto blocks_kernel() { return kHasFusedProducts ? &multiply_blocks : nullptr; }
+
 template <class Format>
 constexpr FormatKernels kernels_of() {
   if constexpr (kHasFusedProducts) return {decode<Format>, multiply<Format>};
@@ -336,15 +374,15 @@ constexpr FormatKernels kernels_of() {
 }  // namespace
 
 // In the order of enum Format; then the kernels in 8 bits of int8_products.hpp, or {} and null.
-#define HADAL_KERNELS(name, int8_kernels, round_to_int8)                                           \
-  {                                                                                                \
-    name, {kernels_of<F32>(),    kernels_of<F16>(),   kernels_of<Bf16>(), kernels_of<Q4_0>(),      \
-           kernels_of<Q4_1>(),   kernels_of<Q5_0>(),  kernels_of<Q5_1>(), kernels_of<Q8_0>(),      \
-           kernels_of<Iq4Nl>(),  kernels_of<Mxfp4>(), kernels_of<Q2K>(),  kernels_of<Q3K>(),       \
-           kernels_of<Q4K>(),    kernels_of<Q5K>(),   kernels_of<Q6K>(),  kernels_of<Iq4Xs>(),     \
-           kernels_of<Iq2Xxs>(), kernels_of<Iq2Xs>(), kernels_of<Iq2S>(), kernels_of<Iq3Xxs>(),    \
-           kernels_of<Iq3S>(),   kernels_of<Iq1S>(),  kernels_of<Iq1M>(), kernels_of<Tq1_0>(),     \
-           kernels_of<Tq2_0>(),  kernels_of<Nvfp4>()},                                             \
-        int8_kernels, round_to_int8, multiply_panel, add_lanes, add_weighted_rows, sum_of_squares, \
-        scale, swiglu, exp_and_sum,                                                                \
+#define HADAL_KERNELS(name, int8_kernels, round_to_int8)                                         \
+  {                                                                                              \
+    name, {kernels_of<F32>(),    kernels_of<F16>(),   kernels_of<Bf16>(),  kernels_of<Q4_0>(),   \
+           kernels_of<Q4_1>(),   kernels_of<Q5_0>(),  kernels_of<Q5_1>(),  kernels_of<Q8_0>(),   \
+           kernels_of<Iq4Nl>(),  kernels_of<Mxfp4>(), kernels_of<Q2K>(),   kernels_of<Q3K>(),    \
+           kernels_of<Q4K>(),    kernels_of<Q5K>(),   kernels_of<Q6K>(),   kernels_of<Iq4Xs>(),  \
+           kernels_of<Iq2Xxs>(), kernels_of<Iq2Xs>(), kernels_of<Iq2S>(),  kernels_of<Iq3Xxs>(), \
+           kernels_of<Iq3S>(),   kernels_of<Iq1S>(),  kernels_of<Iq1M>(),  kernels_of<Tq1_0>(),  \
+           kernels_of<Tq2_0>(),  kernels_of<Nvfp4>(), kernels_of<F8E4m3>()},                     \
+        int8_kernels, round_to_int8, blocks_kernel(), multiply_panel, add_lanes,                 \
+        add_weighted_rows, sum_of_squares, scale, swiglu, exp_and_sum,                           \
   }

@@ -176,6 +176,17 @@ HADAL_INLINE Floats from_16_f16(const uint8_t* p) {
   for (int i = 0; i < 16; ++i) v[i] = from_f16(p + 2 * i);
   return load(v);
 }
+HADAL_INLINE Floats from_16_e4m3(const uint8_t* p) {
+  float v[16];
+  for (int i = 0; i < 16; ++i) {
+    const uint32_t sign = static_cast<uint32_t>(p[i] & 0x80) << 24, magnitude = p[i] & 0x7fu;
+    const float size = magnitude == 0x7f ? float_from_bits(0x7fc00000u)
+                       : magnitude >= 8  ? float_from_bits((magnitude << 20) + (120u << 23))
+                                         : static_cast<float>(magnitude) * 0x1p-9f;
+    v[i] = sign != 0 ? -size : size;
+  }
+  return load(v);
+}
 HADAL_INLINE Floats from_16_bf16(const uint8_t* p) {
   float v[16];
   for (int i = 0; i < 16; ++i) {

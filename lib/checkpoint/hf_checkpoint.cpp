@@ -1,0 +1,269 @@
+#include "lib/checkpoint/hf_checkpoint.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/strip.h"
+#include "lib/checkpoint/header_reader.hpp"
+#include "lib/checkpoint/hf_config.hpp"
+#include "lib/checkpoint/safetensors_set.hpp"
+#include "lib/checkpoint/tokenizer_json.hpp"
+
+namespace hadal {
+namespace {
+
+constexpr char kConfig[] = "config.json";
+constexpr char kGenerationConfig[] = "generation_config.json";
+constexpr char kTokenizer[] = "tokenizer.json";
+constexpr char kTokenizerConfig[] = "tokenizer_config.json";
+constexpr char kChatTemplate[] = "chat_template.jinja";  // where Transformers puts it since 2025
+constexpr char kIndex[] = "model.safetensors.index.json";
+constexpr char kWeights[] = "model.safetensors";
+
+// hadal's names are those of the released code without the words that stand in all of them.
+std::string translated_tensor(absl::string_view in_file) {
+  absl::string_view name = in_file;
+  if (!absl::ConsumePrefix(&name, "model.") && name != "lm_head.weight") return std::string(name);
+  absl::ConsumeSuffix(&name, ".weight");
+  return std::string(name);
+}
+
+// The file, or null where there is none.
+absl::StatusOr<std::shared_ptr<const File>> open_if_there(FileSystem& files,
+                                                          const std::string& path) {
+  absl::StatusOr<std::shared_ptr<const File>> file = files.open(path);
+  if (!file.ok() && code_of(file.status()) == HADAL_E_NOT_FOUND) return nullptr;
+  return file;
+}
+
+// A whole text; nothing of a file that is not there.
+absl::StatusOr<std::string> read_text(const File* file, uint64_t limit) {
+  std::string text;
+  if (file == nullptr) return text;
+  if (file->size_bytes() > limit) {
+    return fail(HADAL_E_LIMIT,
+                absl::StrCat(file->path(), ": a text of ", file->size_bytes(), " bytes; at most ",
+                             limit, " are allowed"),
+                "If the file is trustworthy, raise the option limit_string_bytes.");
+  }
+  text.resize(static_cast<size_t>(file->size_bytes()));
+  HADAL_RETURN_IF_ERROR(file->read_at(0, std::as_writable_bytes(std::span(text))));
+  return text;
+}
+
+// The files of a directory that hadal reads, weights apart.
+struct Texts {
+  std::shared_ptr<const File> config, generation_config, tokenizer, tokenizer_config, chat_template;
+};
+
+absl::StatusOr<Texts> open_texts(FileSystem& files, const std::string& directory) {
+  Texts texts;
+  HADAL_ASSIGN_OR_RETURN(texts.config, open_if_there(files, directory + kConfig));
+  if (texts.config == nullptr) {
+    return fail(HADAL_E_NOT_FOUND,
+                absl::StrCat(directory, kConfig, ": wanted beside the weights, found no such file"),
+                "A checkpoint in safetensors is a directory: config.json, the weights, "
+                "tokenizer.json and tokenizer_config.json, as they were published.");
+  }
+  HADAL_ASSIGN_OR_RETURN(texts.generation_config,
+                         open_if_there(files, directory + kGenerationConfig));
+  HADAL_ASSIGN_OR_RETURN(texts.tokenizer, open_if_there(files, directory + kTokenizer));
+  HADAL_ASSIGN_OR_RETURN(texts.tokenizer_config,
+                         open_if_there(files, directory + kTokenizerConfig));
+  HADAL_ASSIGN_OR_RETURN(texts.chat_template, open_if_there(files, directory + kChatTemplate));
+  return texts;
+}
+
+class HfCheckpoint : public Checkpoint {
+ public:
+  HfCheckpoint(std::string directory, Texts texts, HfConfig config, uint64_t limit_string_bytes)
+      : directory_(std::move(directory)),
+        texts_(std::move(texts)),
+        config_(std::move(config)),
+        limit_string_bytes_(limit_string_bytes) {}
+
+  absl::Status fill_manifest(std::vector<SafetensorsFile> shards) {
+    for (size_t i = 0; i < shards.size(); ++i) {
+      for (SafetensorsTensor& tensor : shards[i].tensors) {
+        if (tensor.size_bytes == 0) continue;  // no model has a tensor without elements
+        TensorEntry entry;
+        entry.name = translated_tensor(tensor.name);
+        entry.name_in_file = std::move(tensor.name);
+        entry.dtype = tensor.dtype;
+        entry.shape = std::move(tensor.shape);
+        if (entry.shape.empty()) entry.shape = {1};
+        entry.file = static_cast<int32_t>(i);
+        entry.offset = tensor.offset;
+        entry.size_bytes = tensor.size_bytes;
+        const absl::Status added = manifest_.add(std::move(entry));
+        if (!added.ok()) return prefix(shards[i].file->path(), added);
+      }
+      files_.push_back(std::move(shards[i].file));
+    }
+    HADAL_ASSIGN_OR_RETURN(const std::optional<bool> tied, flag("tie_word_embeddings"));
+    if (tied.value_or(false) || manifest_.find("lm_head") != nullptr) return absl::OkStatus();
+    return fail(
+        HADAL_E_FORMAT,
+        absl::StrCat(files_.front()->path(), files_.size() > 1 ? " and the other files" : "",
+                     ": the tensor lm_head.weight is missing"),
+        "tie_word_embeddings in config.json is not true, so the head is a tensor of its "
+        "own: download the weights again.");
+  }
+
+  absl::StatusOr<std::optional<int64_t>> integer(absl::string_view name) const override {
+    if (name == "num_nextn_predict_layers") return num_nextn_predict_layers();
+    return config_.integer(name);
+  }
+  absl::StatusOr<std::optional<double>> real(absl::string_view name) const override {
+    return config_.real(name);
+  }
+  absl::StatusOr<std::optional<bool>> flag(absl::string_view name) const override {
+    return config_.flag(name);
+  }
+  absl::StatusOr<std::optional<std::string>> text(absl::string_view name) const override {
+    return config_.text(name);
+  }
+  std::string spelling(absl::string_view name) const override { return config_.spelling(name); }
+
+  const Manifest& manifest() const override { return manifest_; }
+  const std::vector<std::shared_ptr<const File>>& files() const override { return files_; }
+
+  absl::StatusOr<Vocabulary> vocabulary() const override {
+    const std::string path = directory_ + kTokenizer;
+    if (texts_.tokenizer == nullptr) {
+      return fail(HADAL_E_NOT_FOUND,
+                  absl::StrCat(path, ": wanted beside config.json, found no such file"),
+                  "Put the tokenizer.json of this model there (Transformers can write it), or use "
+                  "a GGUF file, which has its tokenizer inside.");
+    }
+    HADAL_ASSIGN_OR_RETURN(const std::string tokenizer, read(texts_.tokenizer));
+    HADAL_ASSIGN_OR_RETURN(const std::string tokenizer_config, read(texts_.tokenizer_config));
+    HADAL_ASSIGN_OR_RETURN(Vocabulary vocabulary,
+                           read_tokenizer_json(tokenizer, tokenizer_config, path));
+    HADAL_ASSIGN_OR_RETURN(std::string chat_template, read(texts_.chat_template));
+    if (!chat_template.empty()) vocabulary.chat_template = std::move(chat_template);
+    HADAL_RETURN_IF_ERROR(add_ids(vocabulary));
+    return vocabulary;
+  }
+
+  std::vector<std::string> metadata_keys() const override { return config_.keys(); }
+  std::optional<std::string> metadata(absl::string_view key) const override {
+    return config_.formatted(key);
+  }
+
+ private:
+  absl::StatusOr<std::string> read(const std::shared_ptr<const File>& file) const {
+    return read_text(file.get(), limit_string_bytes_);
+  }
+
+  // Copies of a model are often published without the layer, and with the configuration as it was.
+  absl::StatusOr<std::optional<int64_t>> num_nextn_predict_layers() const {
+    HADAL_ASSIGN_OR_RETURN(const std::optional<int64_t> said,
+                           config_.integer("num_nextn_predict_layers"));
+    HADAL_ASSIGN_OR_RETURN(const std::optional<int64_t> layers,
+                           config_.integer("num_hidden_layers"));
+    if (said.value_or(0) == 0 || !layers) return said;
+    const std::string first = absl::StrCat("layers.", *layers, ".");
+    const auto& entries = manifest_.entries();
+    const bool is_there = std::any_of(entries.begin(), entries.end(), [&](const TensorEntry& e) {
+      return absl::StartsWith(e.name, first);
+    });
+    return is_there ? said : 0;
+  }
+
+  // Adds the ids that end a turn by the other two files.
+  absl::Status add_ids(Vocabulary& vocabulary) const {
+    const auto n_tokens = static_cast<int64_t>(vocabulary.tokens.size());
+    HADAL_ASSIGN_OR_RETURN(const std::vector<int64_t> eos, config_.eos_ids());
+    HADAL_ASSIGN_OR_RETURN(const std::optional<int64_t> bos, config_.bos_id());
+    std::vector<int64_t> all = eos;
+    if (bos) all.push_back(*bos);
+    for (const int64_t id : all) {
+      if (id < n_tokens) continue;
+      return fail(HADAL_E_FORMAT,
+                  absl::StrCat(directory_, kConfig, " or ", kGenerationConfig,
+                               ": bos_token_id or eos_token_id: wanted the id of one of ", n_tokens,
+                               " tokens, found ", id),
+                  "Configuration and tokenizer are of different models: download both again.");
+    }
+    for (const int64_t id : eos) {
+      std::vector<int32_t>& ids = vocabulary.eos_ids;
+      const auto narrow = static_cast<int32_t>(id);
+      if (std::find(ids.begin(), ids.end(), narrow) == ids.end()) ids.push_back(narrow);
+    }
+    if (!vocabulary.bos_id && bos) vocabulary.bos_id = static_cast<int32_t>(*bos);
+    return absl::OkStatus();
+  }
+
+  const std::string directory_;
+  const Texts texts_;
+  const HfConfig config_;
+  const uint64_t limit_string_bytes_;
+  Manifest manifest_;
+  std::vector<std::shared_ptr<const File>> files_;
+};
+
+// The weights: by an index that names the file given, or by the file itself.
+absl::StatusOr<std::vector<SafetensorsFile>> read_weights(FileSystem& files,
+                                                          const std::string& directory,
+                                                          const std::string& weights,
+                                                          const CheckpointOptions& options) {
+  const bool is_index = absl::EndsWith(weights, ".json");
+  const std::string index_name = is_index ? weights : kIndex;
+  HADAL_ASSIGN_OR_RETURN(const std::shared_ptr<const File> index_file,
+                         open_if_there(files, directory + index_name));
+  if (index_file != nullptr) {
+    // A line of V3's index takes a hundred bytes.
+    const uint64_t limit = options.limit_string_bytes > std::numeric_limits<uint64_t>::max() / 4
+                               ? options.limit_string_bytes
+                               : 4 * options.limit_string_bytes;
+    HADAL_ASSIGN_OR_RETURN(const std::string text, read_text(index_file.get(), limit));
+    HADAL_ASSIGN_OR_RETURN(const SafetensorsIndex index,
+                           read_safetensors_index(text, index_file->path(), options));
+    const bool is_of_it =
+        weights.empty() || is_index ||
+        std::find(index.files.begin(), index.files.end(), weights) != index.files.end();
+    if (is_of_it) return read_safetensors_set(files, directory, index, index_file->path(), options);
+  }
+  const std::string path = directory + (weights.empty() ? kWeights : weights);
+  HADAL_ASSIGN_OR_RETURN(std::shared_ptr<const File> file, open_if_there(files, path));
+  if (file == nullptr) {
+    return fail(HADAL_E_NOT_FOUND,
+                absl::StrCat(directory, ": wanted ", weights.empty() ? kIndex : index_name, " or ",
+                             weights.empty() ? kWeights : weights, ", found neither"),
+                "The weights are missing: download them into the same directory. hadal reads "
+                "safetensors, not the .bin files of PyTorch.");
+  }
+  SafetensorsTotals totals;
+  std::vector<SafetensorsFile> shards;
+  HADAL_ASSIGN_OR_RETURN(SafetensorsFile one,
+                         read_safetensors_file(std::move(file), options, totals));
+  shards.push_back(std::move(one));
+  return shards;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Checkpoint>> open_hf_checkpoint(FileSystem& files,
+                                                               const std::string& directory,
+                                                               const std::string& weights,
+                                                               const CheckpointOptions& options) {
+  HADAL_ASSIGN_OR_RETURN(Texts texts, open_texts(files, directory));
+  HADAL_ASSIGN_OR_RETURN(const std::string config_text,
+                         read_text(texts.config.get(), options.limit_string_bytes));
+  HADAL_ASSIGN_OR_RETURN(const std::string generation_text,
+                         read_text(texts.generation_config.get(), options.limit_string_bytes));
+  HADAL_ASSIGN_OR_RETURN(HfConfig config,
+                         HfConfig::parse(config_text, directory + kConfig, generation_text,
+                                         directory + kGenerationConfig));
+  HADAL_ASSIGN_OR_RETURN(std::vector<SafetensorsFile> shards,
+                         read_weights(files, directory, weights, options));
+  auto checkpoint = std::make_unique<HfCheckpoint>(directory, std::move(texts), std::move(config),
+                                                   options.limit_string_bytes);
+  HADAL_RETURN_IF_ERROR(checkpoint->fill_manifest(std::move(shards)));
+  return checkpoint;
+}
+
+}  // namespace hadal

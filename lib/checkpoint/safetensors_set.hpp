@@ -1,0 +1,22 @@
+// A model cut into several safetensors files: opens those that an index names and checks that they
+// hold what it says.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/base/file.hpp"
+#include "lib/checkpoint/safetensors_file.hpp"
+#include "lib/checkpoint/safetensors_index.hpp"
+
+namespace hadal {
+
+// The files, in the order of the index, with the tensors that it names and no others. `index_path`
+// is for messages.
+absl::StatusOr<std::vector<SafetensorsFile>> read_safetensors_set(FileSystem& files,
+                                                                  const std::string& directory,
+                                                                  const SafetensorsIndex& index,
+                                                                  const std::string& index_path,
+                                                                  const CheckpointOptions& options);
+
+}  // namespace hadal
