@@ -316,7 +316,7 @@ HADAL_INLINE void add_stretch(const uint8_t* b, const Int8Stretch& x, RowSum& su
   } else {
     const __m256 of_x = _mm256_set1_ps(x.scale);
     const __m256 scales = first_of_eight(_mm256_mul_ps(S::scales(b), of_x), n_blocks);
-    const auto sums_of_x = [&x] HADAL_LAMBDA {
+    const auto sums_of_x = [&x]() HADAL_LAMBDA {
       const auto* sums = reinterpret_cast<const __m128i*>(x.sums_of_32);
       return eight_to_floats(_mm256_cvtepi16_epi32(_mm_load_si128(sums)));
     };
