@@ -101,9 +101,10 @@ enum {
   HADAL_OPT_THREADS = 100,    /* i64: own threads, this many in all; 0: caller-only, work moves only
                                  inside step and wait; -1 (default): one per available core */
   HADAL_OPT_HOST_BYTES = 101, /* i64: hard budget for host memory in bytes; 0 (default): none */
-  HADAL_OPT_DETERMINISM = 103, /* i64: 1 same bits on same machine and options (default); 2 also
-                                  independent of threads, batching and chunks, at a price in speed;
-                                  3 same bits on every instruction set: the reference backend, slow */
+  HADAL_OPT_DETERMINISM =
+      103,                   /* i64: 1 same bits on same machine and options (default); 2 also
+                                independent of threads, batching and chunks, at a price in speed;
+                                3 same bits on every instruction set: the reference backend, slow */
   HADAL_OPT_UNTRUSTED = 104, /* i64 0/1: files may be hostile: never map them. Default 0          */
   /* model */
   HADAL_OPT_BACKEND = 200, /* str: "auto" (default), "cpu", "reference"                       */
