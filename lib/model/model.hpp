@@ -49,7 +49,8 @@ class Model {
   Backend& backend() const { return *backend_; }
   const ModelWeights& weights() const { return weights_; }
   const Rope& rope() const { return *rope_; }
-  const LatentCache& cache() const { return *cache_; }
+  // Of this model's layers, for sessions to hold.
+  LatentCache latent_cache(DType latent) const { return {*backend_, config_, latent}; }
   const std::shared_ptr<const Tokenizer>& tokenizer() const { return tokenizer_; }
   const Manifest& manifest() const { return checkpoint_->manifest(); }
   int32_t chunk_rows() const { return chunk_rows_; }
@@ -78,7 +79,6 @@ class Model {
   ModelWeights weights_;
   std::vector<std::shared_ptr<const void>> weight_bytes_;
   std::optional<Rope> rope_;
-  std::optional<LatentCache> cache_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   int32_t chunk_rows_ = 0;
   std::vector<uint8_t> sampled_rows_;

@@ -118,7 +118,7 @@ void StoryTest::compare_likelihoods(const char* activations, double tolerance) {
       const size_t n = std::min(kWindow, ids.size() - first);
       window.insert(window.end(), ids.begin() + static_cast<ptrdiff_t>(first),
                     ids.begin() + static_cast<ptrdiff_t>(first + n));
-      SessionCache cache(&m.cache());
+      SessionCache cache(m.latent_cache(m.backend().usual_cache_type()));
       ASSERT_TRUE(cache.reserve(0, static_cast<int64_t>(window.size())).ok());
       Batch batch;
       batch.add(window, 0, cache);
@@ -126,8 +126,8 @@ void StoryTest::compare_likelihoods(const char* activations, double tolerance) {
       for (int32_t row = 0; row < rows; ++row) batch.want_row(row);
       const auto views = buffers->views(rows, rows, 1, batch.max_pages());
       ASSERT_TRUE(views.ok());
-      ForwardPass pass(m.backend(), m.config(), m.weights(), m.rope(), m.cache(), std::move(batch),
-                       *views);
+      ForwardPass pass(m.backend(), m.config(), m.weights(), m.rope(), cache.latent_cache(),
+                       std::move(batch), *views);
       pass.begin();
       for (int32_t layer = 0; layer < m.config().num_hidden_layers; ++layer) pass.run_layer(layer);
       pass.finish();
