@@ -5,8 +5,8 @@
 
 namespace hadal {
 
-LatentCache::LatentCache(Backend& backend, const ModelConfig& config)
-    : backend_(backend), n_layers_(config.num_hidden_layers), row_dim_(config.latent_dim()) {}
+LatentCache::LatentCache(Backend& backend, const ModelConfig& config, int32_t n_layers)
+    : backend_(backend), n_layers_(n_layers), row_dim_(config.latent_dim()) {}
 
 absl::StatusOr<std::shared_ptr<CachePage>> LatentCache::new_page() const {
   auto page = std::make_shared<CachePage>();

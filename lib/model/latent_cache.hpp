@@ -12,7 +12,7 @@
 
 namespace hadal {
 
-// [num_hidden_layers, kPageSize, latent_dim] in the backend's memory.
+// [n_layers, kPageSize, latent_dim] in the backend's memory.
 struct CachePage {
   Buffer rows;
 };
@@ -20,7 +20,10 @@ struct CachePage {
 // Makes pages, and knows where a layer lies in one. Immutable.
 class LatentCache {
  public:
-  LatentCache(Backend& backend, const ModelConfig& config);
+  // Of the trunk's layers; or of others, as the MTP layers are.
+  LatentCache(Backend& backend, const ModelConfig& config)
+      : LatentCache(backend, config, config.num_hidden_layers) {}
+  LatentCache(Backend& backend, const ModelConfig& config, int32_t n_layers);
 
   absl::StatusOr<std::shared_ptr<CachePage>> new_page() const;
   // A copy with the first n_rows of every layer.
