@@ -74,6 +74,9 @@ void Options::add_model_flags(CLI::App& app) {
   add(app, "--cpu-activations", HADAL_OPT_CPU_ACTIVATIONS,
       "int8: round them for products with block formats; f32: do not, slower", "TYPE")
       ->group("Model");
+  add(app, "--mtp", HADAL_OPT_MTP_PATH,
+      "GGUF file or directory with the MTP layer that the model's own files lack", "PATH")
+      ->group("Model");
   app.add_flag("--no-mmap", no_mmap_, "Read the file into memory instead of mapping it")
       ->group("Model");
   add(app, "--host-bytes", HADAL_OPT_HOST_BYTES, "Never use more memory than this", "BYTES")

@@ -10,9 +10,10 @@ constexpr DType kLatentTypes[] = {DType::kF32, DType::kBF16, DType::kF16, DType:
 
 }  // namespace
 
-LatentCache::LatentCache(Backend& backend, const ModelConfig& config, DType latent)
+LatentCache::LatentCache(Backend& backend, const ModelConfig& config, int32_t n_layers,
+                         DType latent)
     : backend_(&backend),
-      n_layers_(config.num_hidden_layers),
+      n_layers_(n_layers),
       row_{config.kv_lora_rank, config.qk_rope_head_dim, latent,
            latent == DType::kF32 ? DType::kF32 : DType::kBF16} {}
 

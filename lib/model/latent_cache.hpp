@@ -14,7 +14,7 @@
 
 namespace hadal {
 
-// Rows of [num_hidden_layers, kPageSize] in the backend's memory.
+// Rows of [n_layers, kPageSize] in the backend's memory.
 struct CachePage {
   Buffer rows;
 };
@@ -22,7 +22,8 @@ struct CachePage {
 // Makes pages, and knows where a layer lies in one.
 class LatentCache {
  public:
-  LatentCache(Backend& backend, const ModelConfig& config, DType latent = DType::kF32);
+  // Of the trunk's layers, or of others as the MTP layers are.
+  LatentCache(Backend& backend, const ModelConfig& config, int32_t n_layers, DType latent);
 
   // The types that latents may have; E_OUT_OF_RANGE for a word that is none of them, E_UNSUPPORTED
   // for one whose blocks do not divide this model's kv_lora_rank.

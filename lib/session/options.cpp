@@ -37,6 +37,8 @@ constexpr OptionInfo kOptions[] = {
         "files may be hostile: never map them"),
     str(HADAL_OPT_BACKEND, kModel, "backend", "auto", "auto, cpu or reference"),
     i64(HADAL_OPT_MMAP, kModel, "mmap", 0, 1, 1, "map the file instead of reading it into memory"),
+    str(HADAL_OPT_MTP_PATH, kModel, "mtp_path", "",
+        "GGUF file or directory with the MTP layer that the model's own files lack"),
     str(HADAL_OPT_CPU_ISA, kModel, "cpu_isa", "auto", "auto, scalar, avx2 or avx512"),
     str(HADAL_OPT_CPU_ACTIVATIONS, kModel, "cpu_activations", "int8",
         "int8: rounded for products with block formats; f32: never, slower"),

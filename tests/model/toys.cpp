@@ -115,8 +115,9 @@ PassResult Sequence::run(std::span<const int32_t> tokens) {
 std::vector<float> Sequence::cache_row(int32_t layer, int32_t position) {
   const CachePage& page = *cache_.pages()[static_cast<size_t>(position / kPageSize)];
   const Tensor& rows = page.rows.tensor;
-  const float* row = rows.row(layer * kPageSize + position % kPageSize);
-  return {row, row + rows.cols};
+  const auto* row = reinterpret_cast<const float*>(
+      rows.data + (layer * kPageSize + position % kPageSize) * rows.cols);
+  return {row, row + cache_.latent_cache().row().dim()};
 }
 
 int32_t argmax(std::span<const float> values) {
