@@ -1,0 +1,110 @@
+// What the encoders search with: four groups of elements side by side, one in each lane of a
+// vector, so that sums need no order among lanes and a choice is a mask. Vectors of the compiler,
+// which are single instructions on the baselines of x86-64 and of 64-bit ARM. Private to the
+// encoders.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+#include "lib/base/float_formats.hpp"
+
+namespace hadal::encoders {
+
+typedef float Float4 __attribute__((vector_size(16)));  // NOLINT(modernize-use-using)
+typedef int32_t Int4 __attribute__((vector_size(16)));  // NOLINT(modernize-use-using)
+
+inline Float4 all(float x) { return Float4{x, x, x, x}; }
+inline Float4 select(Int4 mask, Float4 yes, Float4 no) { return mask ? yes : no; }
+inline Float4 lesser(Float4 a, Float4 b) { return a < b ? a : b; }
+inline Float4 greater(Float4 a, Float4 b) { return a > b ? a : b; }
+inline Float4 clamp(Float4 x, float low, float high) {
+  return lesser(greater(x, all(low)), all(high));
+}
+inline Float4 magnitude(Float4 x) { return greater(x, -x); }
+
+// To the nearest whole number, ties to even: above 2^23 floats have no fractions. |x| < 2^22.
+inline constexpr float kNoFractions = 0x1.8p23f;
+inline Float4 nearest(Float4 x) { return (x + kNoFractions) - kNoFractions; }
+
+// The whole numbers that x holds.
+inline Int4 whole(Float4 x) { return __builtin_convertvector(x, Int4); }
+
+// 0 where the divisor is 0.
+inline Float4 quotient(Float4 a, Float4 b) {
+  const Int4 zero = b == 0.0f;
+  return select(zero, all(0.0f), a / select(zero, all(1.0f), b));
+}
+
+// A power of two and its inverse. Blocks are scaled by one before they are looked at, so that no
+// square overflows; whatever is so small that 2^100 does not make it visible is zero in f16 anyway.
+struct Unit {
+  float up, down;
+};
+inline Unit unit_of(float largest) {
+  const int exponent = static_cast<int>(std::bit_cast<uint32_t>(largest) >> 23) - 127;
+  const int e = std::clamp(exponent, -100, 126);
+  return {std::bit_cast<float>(static_cast<uint32_t>(e + 127) << 23),
+          std::bit_cast<float>(static_cast<uint32_t>(127 - e) << 23)};
+}
+
+inline float largest_magnitude(const float* x, int n) {
+  float largest = 0.0f;
+  for (int i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
+  return largest;
+}
+
+// An f16 as it will be stored, and its value in the block's unit. Too large ones become the largest
+// finite one.
+struct Half {
+  uint16_t bits = 0;
+  float value = 0.0f;
+};
+inline Half half(float value, Unit unit) {
+  const uint16_t bits = f16_from_float(std::clamp(value * unit.up, -65504.0f, 65504.0f));
+  return {bits, float_from_f16(bits) * unit.down};
+}
+inline void store(uint16_t bits, uint8_t* to) {
+  to[0] = static_cast<uint8_t>(bits & 255);
+  to[1] = static_cast<uint8_t>(bits >> 8);
+}
+
+// Weights of n elements: the importance in a unit of its own, or ones where there is none. A floor
+// keeps elements without importance from being encoded as just anything, and sums from being zero.
+inline void weights_of(const float* importance, int n, float* w) {
+  const float largest = importance == nullptr ? 0.0f : largest_magnitude(importance, n);
+  if (!(largest > 0.0f)) return std::fill(w, w + n, 1.0f);
+  const float scale = unit_of(largest).down;
+  for (int i = 0; i < n; ++i) w[i] = importance[i] * scale + 0x1p-24f;
+}
+
+// Four groups of kSize elements, with weights.
+template <int kSize>
+struct Groups {
+  static constexpr size_t kCount = kSize;
+  Float4 x[kCount], w[kCount];
+
+  // Group g begins at values + g * kSize.
+  void load(const float* values, const float* weights) {
+    for (int i = 0; i < kSize; ++i) {
+      x[i] = Float4{values[i], values[kSize + i], values[2 * kSize + i], values[3 * kSize + i]};
+      w[i] = Float4{weights[i], weights[kSize + i], weights[2 * kSize + i], weights[3 * kSize + i]};
+    }
+  }
+
+  // The element of largest magnitude, with its sign; zero if nothing can be made of it beside the
+  // largest elements of the block.
+  Float4 extreme() const {
+    Float4 low = x[0], high = x[0];
+    for (int i = 1; i < kSize; ++i) {
+      low = lesser(low, x[i]);
+      high = greater(high, x[i]);
+    }
+    const Float4 found = select(-low > high, low, high);
+    return select(magnitude(found) < 0x1p-60f, all(0.0f), found);
+  }
+};
+
+}  // namespace hadal::encoders

@@ -1,0 +1,262 @@
+// Encoders of q2_k, q4_k and q5_k: groups with scales and minima that are whole multiples of the
+// block's two floats.
+#include "lib/tensor/block_encoder_affine.hpp"
+
+#include "lib/tensor/block_encoder_parts.hpp"
+
+namespace hadal::encoders {
+namespace {
+
+// The levels, with fractions, that the smallest (or zero) and the largest element begin at.
+struct Ends {
+  float first, last;
+};
+
+template <class Format>
+class AffineBlock {
+ public:
+  static constexpr int kSize = Format::kGroup, kPacks = 64 / kSize, kHigh = Format::kHigh;
+
+  // 256 elements.
+  void encode(const float* values, const float* importance) {
+    alignas(16) float x[256], w[256];
+    const Unit unit = unit_of(largest_magnitude(values, 256));
+    for (int i = 0; i < 256; ++i) x[i] = values[i] * unit.down;
+    weights_of(importance, 256, w);
+    for (int p = 0; p < kPacks; ++p) {
+      packs_[p].load(x + 4 * kSize * p, w + 4 * kSize * p);
+      elements_[p] = sums_of_elements(packs_[p]);
+      find_ends(p);
+    }
+
+    rough(unit);
+    for (int p = 0; p < kPacks; ++p) search(p);
+    for (int round = 0; round < Format::kRounds; ++round) {
+      refit(unit);
+      for (int p = 0; p < kPacks; ++p) refine(p);
+    }
+    finish();
+  }
+
+  uint16_t d() const { return d_.bits; }
+  uint16_t dmin() const { return dmin_.bits; }
+  // Of group k.
+  int scale(int k) const { return scales_[k]; }
+  int minimum(int k) const { return minima_[k]; }
+  // Of element i.
+  const uint8_t* levels() const { return levels_; }
+
+ private:
+  static constexpr size_t kPackCount = kPacks, kGroupCount = 256 / kSize;
+  void find_ends(int p) {
+    Float4 low = all(0.0f), high = all(0.0f);
+    for (const Float4& value : packs_[p].x) {
+      low = lesser(low, value);
+      high = greater(high, value);
+    }
+    const Float4 range = high - low;
+    low_[p] = low;
+    base_[p] = quotient(all(1.0f), select(range < 0x1p-60f, all(0.0f), range));
+  }
+
+  AffineSums sums(int p, Ends ends) const {
+    const Float4 inverse = base_[p] * (ends.last - ends.first);
+    return sums_of<kHigh>(packs_[p], inverse, ends.first - low_[p] * inverse);
+  }
+
+  // The block's floats, such that the largest of the scales and minima that suit the groups can
+  // just be stored.
+  void rough(Unit unit) {
+    float largest_scale = 0.0f, largest_minimum = 0.0f;
+    for (int p = 0; p < kPacks; ++p) {
+      AffineFit fit;
+      for (const Ends& ends : Format::kRoughStarts) {
+        const AffineSums s = sums(p, ends);
+        fit.offer(elements_[p], s, least_squares_below_zero(elements_[p], s));
+      }
+      for (int lane = 0; lane < 4; ++lane) {
+        largest_scale = std::max(largest_scale, fit.found.scale[lane]);
+        largest_minimum = std::max(largest_minimum, fit.found.minimum[lane]);
+      }
+    }
+    set(half(largest_scale / Format::kHighCode, unit),
+        half(largest_minimum / Format::kHighCode, unit));
+  }
+
+  void set(Half d, Half dmin) {
+    d_ = d;
+    dmin_ = dmin;
+    inverse_d_ = d.value == 0.0f ? 0.0f : 1.0f / d.value;
+    inverse_dmin_ = dmin.value == 0.0f ? 0.0f : 1.0f / dmin.value;
+  }
+
+  // Judges levels by the best scale and minimum that can be stored.
+  void offer(int p, const AffineSums& s) {
+    const ElementSums& e = elements_[p];
+    const Float4 wanted = least_squares_below_zero(e, s).scale * inverse_d_;
+    const Float4 below = nearest(clamp(wanted - 0.5f, 0.0f, Format::kHighCode));
+    for (int up = 0; up < 2; ++up) {
+      const Float4 scale =
+          clamp(below + static_cast<float>(up), 0.0f, Format::kHighCode) * d_.value;
+      const Float4 minimum = quotient(scale * s.l - e.x, e.w) * inverse_dmin_;
+      fits_[p].offer(e, s, {scale, nearest(clamp(minimum, 0.0f, Format::kHighCode)) * dmin_.value});
+    }
+  }
+
+  void search(int p) {
+    fits_[p] = {};
+    for (const Ends& ends : Format::kStarts) offer(p, sums(p, ends));
+  }
+
+  // Levels for the scale and minimum that can be stored, then these for those levels.
+  void refine(int p) {
+    const Float4 inverse = quotient(all(1.0f), fits_[p].found.scale);
+    const AffineSums s = sums_of<kHigh>(packs_[p], inverse, fits_[p].found.minimum * inverse);
+    fits_[p] = {};
+    offer(p, s);
+  }
+
+  // The block's two floats for the levels and whole numbers as they are: least squares again.
+  void refit(Unit unit) {
+    float aall = 0, axl = 0, abl = 0, bbw = 0, bx = 0;
+    for (int p = 0; p < kPacks; ++p) {
+      const Float4 a = fits_[p].found.scale * inverse_d_,
+                   b = fits_[p].found.minimum * inverse_dmin_;
+      const AffineSums& s = fits_[p].sums;
+      const auto across = [](Float4 v) { return (v[0] + v[1]) + (v[2] + v[3]); };
+      aall += across(a * a * s.ll);
+      axl += across(a * s.xl);
+      abl += across(a * b * s.l);
+      bbw += across(b * b * elements_[p].w);
+      bx += across(b * elements_[p].x);
+    }
+    // d aall - dmin abl = axl;  d abl - dmin bbw = bx
+    const float determinant = aall * bbw - abl * abl;
+    if (determinant > 1e-6f * aall * bbw) {
+      set(half((axl * bbw - bx * abl) / determinant, unit),
+          half((axl * abl - bx * aall) / determinant, unit));
+    } else if (aall > 0.0f && bbw == 0.0f) {
+      set(half(axl / aall, unit), dmin_);
+    }
+  }
+
+  void finish() {
+    for (int p = 0; p < kPacks; ++p) {
+      const Float4 a = nearest(fits_[p].found.scale * inverse_d_);
+      const Float4 b = nearest(fits_[p].found.minimum * inverse_dmin_);
+      const Int4 scale = whole(a), minimum = whole(b);
+      for (int lane = 0; lane < 4; ++lane) {
+        scales_[4 * p + lane] = static_cast<uint8_t>(scale[lane]);
+        minima_[4 * p + lane] = static_cast<uint8_t>(minimum[lane]);
+      }
+      const Float4 inverse = quotient(all(1.0f), a * d_.value), offset = b * dmin_.value * inverse;
+      for (int i = 0; i < kSize; ++i) {
+        const Int4 level = whole(nearest(clamp(packs_[p].x[i] * inverse + offset, 0.0f, kHigh)));
+        for (int lane = 0; lane < 4; ++lane)
+          levels_[(4 * p + lane) * kSize + i] = static_cast<uint8_t>(level[lane]);
+      }
+    }
+  }
+
+  Groups<kSize> packs_[kPackCount];
+  ElementSums elements_[kPackCount];
+  Float4 low_[kPackCount], base_[kPackCount];
+  AffineFit fits_[kPackCount];
+  Half d_, dmin_;
+  float inverse_d_, inverse_dmin_;
+  uint8_t scales_[kGroupCount], minima_[kGroupCount];
+  uint8_t levels_[256];
+};
+
+struct Q2K {
+  static constexpr int kGroup = 16, kHigh = 3, kHighCode = 15, kRounds = 2;
+  static constexpr Ends kRoughStarts[] = {
+      {0, 3}, {-0.4f, 3.4f}, {-.2f, 3.2f}, {0, 3.4f}, {-.4f, 3}};
+  static constexpr Ends kStarts[] = {{0, 3},       {-0.4f, 3.4f}, {0, 3.4f},    {-.4f, 3},
+                                     {-.2f, 3.2f}, {.2f, 2.8f},   {0, 2.6f},    {.4f, 3},
+                                     {-.2f, 2.8f}, {.2f, 3.2f},   {-.8f, 3.4f}, {-.4f, 3.8f}};
+};
+struct Q4K {
+  static constexpr int kGroup = 32, kHigh = 15, kHighCode = 63, kRounds = 2;
+  static constexpr Ends kRoughStarts[] = {{0, 15}, {-0.4f, 15.4f}};
+  static constexpr Ends kStarts[] = {{0, 15},       {-0.4f, 15},   {0, 15.4f},    {-0.4f, 15.4f},
+                                     {0.3f, 14.7f}, {-.8f, 15.4f}, {-.4f, 15.8f}, {0, 14.5f},
+                                     {0.5f, 15},    {.3f, 15.3f},  {-.3f, 14.7f}};
+};
+struct Q5K {
+  static constexpr int kGroup = 32, kHigh = 31, kHighCode = 63, kRounds = 2;
+  static constexpr Ends kRoughStarts[] = {{0, 31}};
+  static constexpr Ends kStarts[] = {{0, 31},       {-0.4f, 31},   {0, 31.4f},   {-0.4f, 31.4f},
+                                     {0.3f, 30.7f}, {-.2f, 31.2f}, {.2f, 31},    {0, 30.5f},
+                                     {0.5f, 31},    {.3f, 31.3f},  {-.3f, 30.7f}};
+};
+
+// Two bits of each element, four planes of 32 in every 32 bytes.
+void pack_two_bits(const uint8_t* levels, uint8_t* to) {
+  for (int n = 0; n < 2; ++n)
+    for (int i = 0; i < 32; ++i) {
+      const uint8_t* q = levels + 128 * n + i;
+      to[32 * n + i] =
+          static_cast<uint8_t>((q[0] & 3) | (q[32] & 3) << 2 | (q[64] & 3) << 4 | (q[96] & 3) << 6);
+    }
+}
+
+// Six bits of eight scales and eight minima, in 12 bytes.
+template <class Block>
+void pack_scales(const Block& block, uint8_t* to) {
+  for (int k = 0; k < 4; ++k) {
+    to[k] = static_cast<uint8_t>(block.scale(k) | (block.scale(k + 4) >> 4) << 6);
+    to[k + 4] = static_cast<uint8_t>(block.minimum(k) | (block.minimum(k + 4) >> 4) << 6);
+    to[k + 8] = static_cast<uint8_t>((block.scale(k + 4) & 15) | (block.minimum(k + 4) & 15) << 4);
+  }
+}
+
+void pack_nibbles(const uint8_t* levels, uint8_t* to) {
+  for (int n = 0; n < 4; ++n)
+    for (int i = 0; i < 32; ++i)
+      to[32 * n + i] =
+          static_cast<uint8_t>((levels[64 * n + i] & 15) | (levels[64 * n + 32 + i] & 15) << 4);
+}
+
+}  // namespace
+
+void encode_q2_k(const float* x, int64_t n, const float* importance, uint8_t* to) {
+  AffineBlock<Q2K> block;
+  for (int64_t begin = 0; begin < n; begin += 256, to += 84) {
+    block.encode(x + begin, importance == nullptr ? nullptr : importance + begin);
+    for (int k = 0; k < 16; ++k)
+      to[k] = static_cast<uint8_t>(block.scale(k) | block.minimum(k) << 4);
+    pack_two_bits(block.levels(), to + 16);
+    store(block.d(), to + 80);
+    store(block.dmin(), to + 82);
+  }
+}
+
+void encode_q4_k(const float* x, int64_t n, const float* importance, uint8_t* to) {
+  AffineBlock<Q4K> block;
+  for (int64_t begin = 0; begin < n; begin += 256, to += 144) {
+    block.encode(x + begin, importance == nullptr ? nullptr : importance + begin);
+    store(block.d(), to);
+    store(block.dmin(), to + 2);
+    pack_scales(block, to + 4);
+    pack_nibbles(block.levels(), to + 16);
+  }
+}
+
+void encode_q5_k(const float* x, int64_t n, const float* importance, uint8_t* to) {
+  AffineBlock<Q5K> block;
+  for (int64_t begin = 0; begin < n; begin += 256, to += 176) {
+    block.encode(x + begin, importance == nullptr ? nullptr : importance + begin);
+    store(block.d(), to);
+    store(block.dmin(), to + 2);
+    pack_scales(block, to + 4);
+    for (int i = 0; i < 32; ++i) {
+      int bits = 0;
+      for (int k = 0; k < 8; ++k) bits |= (block.levels()[32 * k + i] >> 4) << k;
+      to[16 + i] = static_cast<uint8_t>(bits);
+    }
+    pack_nibbles(block.levels(), to + 48);
+  }
+}
+
+}  // namespace hadal::encoders

@@ -1,0 +1,210 @@
+// Encoders of q3_k, q6_k and iq4_xs: groups whose scales are signed whole multiples of the block's.
+//
+// The block's scale follows from the largest of the groups' own; then every group is searched anew
+// among the scales that can be stored, and the block's scale is fitted to what came out.
+#include "lib/tensor/block_encoder_parts.hpp"
+#include "lib/tensor/block_encoder_signed.hpp"
+
+namespace hadal::encoders {
+namespace {
+
+template <class Format>
+class SignedBlock {
+ public:
+  static constexpr int kSize = Format::kGroup, kPacks = 64 / kSize;
+
+  // 256 elements.
+  void encode(const float* values, const float* importance) {
+    alignas(16) float x[256], w[256];
+    const Unit unit = unit_of(largest_magnitude(values, 256));
+    for (int i = 0; i < 256; ++i) x[i] = values[i] * unit.down;
+    weights_of(importance, 256, w);
+    for (int p = 0; p < kPacks; ++p) {
+      packs_[p].load(x + 4 * kSize * p, w + 4 * kSize * p);
+      extreme_[p] = packs_[p].extreme();
+    }
+
+    d_ = half(rough_scale() / Format::kLowCode, unit);
+    for (int p = 0; p < kPacks; ++p) search(p);
+    for (int round = 0; round < Format::kRounds; ++round) {
+      refit(unit);
+      for (int p = 0; p < kPacks; ++p) refine(p);
+    }
+    finish();
+  }
+
+  uint16_t d() const { return d_.bits; }
+  // Of group k: between kLowCode and -kLowCode - 1.
+  int scale(int k) const { return scales_[k]; }
+  // As they are stored, of all elements and of element i.
+  const uint8_t* levels() const { return levels_; }
+  uint8_t level(int i) const { return levels_[i]; }
+
+ private:
+  static constexpr size_t kPackCount = kPacks, kGroupCount = 256 / kSize;
+  using Levels = typename Format::Levels;
+
+  // The largest of the scales that suit the groups, with its sign.
+  float rough_scale() const {
+    float largest = 0.0f;
+    for (int p = 0; p < kPacks; ++p) {
+      const Float4 base = quotient(all(1.0f), extreme_[p]);
+      SignedFit fit;
+      for (const float start : Format::kRoughStarts)
+        fit.offer(sums_of<Levels>(packs_[p], base * start));
+      for (int lane = 0; lane < 4; ++lane)
+        if (std::fabs(fit.scale[lane]) > std::fabs(largest)) largest = fit.scale[lane];
+    }
+    return largest;
+  }
+
+  void offer(int p, Float4 inverse) {
+    fits_[p].offer(sums_of<Levels>(packs_[p], inverse), d_.value,
+                   d_.value == 0.0f ? 0.0f : 1.0f / d_.value, Format::kLowCode,
+                   -Format::kLowCode - 1);
+  }
+
+  void search(int p) {
+    const Float4 base = quotient(all(1.0f), extreme_[p]);
+    fits_[p] = {};
+    for (const float start : Format::kStarts) offer(p, base * start);
+  }
+
+  // Levels for the scale that can be stored, a scale for those levels.
+  void refine(int p) {
+    const Float4 inverse = quotient(all(1.0f), fits_[p].scale);
+    fits_[p] = {};
+    offer(p, inverse);
+  }
+
+  // The block's scale for the levels and the groups' scales as they are.
+  void refit(Unit unit) {
+    float xl = 0.0f, ll = 0.0f;
+    if (d_.value == 0.0f) return;
+    for (int p = 0; p < kPacks; ++p) {
+      const Float4 code = fits_[p].scale / d_.value;
+      const Float4 a = code * fits_[p].sums.xl, b = code * code * fits_[p].sums.ll;
+      xl += (a[0] + a[1]) + (a[2] + a[3]);
+      ll += (b[0] + b[1]) + (b[2] + b[3]);
+    }
+    if (ll > 0.0f) d_ = half(xl / ll, unit);
+  }
+
+  void finish() {
+    for (int p = 0; p < kPacks; ++p) {
+      const Float4 code = d_.value == 0.0f ? all(0.0f) : nearest(fits_[p].scale / d_.value);
+      const Int4 whole_code = whole(code);
+      const Float4 inverse = quotient(all(1.0f), code * d_.value);
+      for (int lane = 0; lane < 4; ++lane)
+        scales_[4 * p + lane] = static_cast<int8_t>(whole_code[lane]);
+      for (int i = 0; i < kSize; ++i) {
+        const Int4 level = Levels::code(packs_[p].x[i] * inverse);
+        for (int lane = 0; lane < 4; ++lane)
+          levels_[(4 * p + lane) * kSize + i] = static_cast<uint8_t>(level[lane]);
+      }
+    }
+  }
+
+  Groups<kSize> packs_[kPackCount];
+  Float4 extreme_[kPackCount];
+  SignedFit fits_[kPackCount];
+  Half d_;
+  int8_t scales_[kGroupCount];
+  uint8_t levels_[256];
+};
+
+struct Q3K {
+  using Levels = WholeLevels<-4, 3>;
+  static constexpr int kGroup = 16, kLowCode = -32, kRounds = 2;
+  static constexpr float kRoughStarts[] = {-4.5f, -4.0f, -3.5f, 3.5f, 3.0f};
+  static constexpr float kStarts[] = {-5.0f, -4.7f, -4.4f, -4.2f, -4.0f, -3.8f, -3.6f, -3.3f, -3.0f,
+                                      2.5f,  2.8f,  3.0f,  3.2f,  3.4f,  3.6f,  4.0f,  4.4f};
+};
+
+struct Q6K {
+  using Levels = WholeLevels<-32, 31>;
+  static constexpr int kGroup = 16, kLowCode = -128, kRounds = 2;
+  static constexpr float kRoughStarts[] = {-32.0f};
+  static constexpr float kStarts[] = {-32.6f, -32.4f, -32.2f, -32.0f, -31.8f, -31.6f, -31.4f,
+                                      -31.2f, -31.0f, -30.7f, 31.6f,  31.4f,  31.2f,  31.0f,
+                                      30.8f,  30.6f,  30.4f,  30.2f,  30.0f};
+};
+
+struct Iq4Xs {
+  using Levels = Iq4Levels;
+  static constexpr int kGroup = 32, kLowCode = -32, kRounds = 2;
+  static constexpr float kRoughStarts[] = {-127.0f, 113.0f};
+  static constexpr float kStarts[] = {-135.0f, -127.0f, -122.0f, -117.0f, -112.0f, -104.0f,
+                                      120.0f,  113.0f,  109.0f,  104.0f,  98.0f,   90.0f};
+};
+
+// Two bits of each element, four planes of 32 in every 32 bytes.
+void pack_two_bits(const uint8_t* levels, uint8_t* to) {
+  for (int n = 0; n < 2; ++n)
+    for (int i = 0; i < 32; ++i) {
+      const uint8_t* q = levels + 128 * n + i;
+      to[32 * n + i] =
+          static_cast<uint8_t>((q[0] & 3) | (q[32] & 3) << 2 | (q[64] & 3) << 4 | (q[96] & 3) << 6);
+    }
+}
+
+}  // namespace
+
+void encode_q3_k(const float* x, int64_t n, const float* importance, uint8_t* to) {
+  SignedBlock<Q3K> block;
+  for (int64_t begin = 0; begin < n; begin += 256, to += 110) {
+    block.encode(x + begin, importance == nullptr ? nullptr : importance + begin);
+    uint8_t *high = to, *low = to + 32, *scales = to + 96;
+    pack_two_bits(block.levels(), low);
+    for (int i = 0; i < 32; ++i) {
+      int bits = 0;
+      for (int k = 0; k < 8; ++k) bits |= (block.level(32 * k + i) >> 2) << k;
+      high[i] = static_cast<uint8_t>(bits);
+    }
+    for (int k = 0; k < 4; ++k) {
+      int top = 0;
+      for (int j = 0; j < 4; ++j) top |= ((block.scale(4 * j + k) + 32) >> 4) << (2 * j);
+      scales[8 + k] = static_cast<uint8_t>(top);
+    }
+    for (int k = 0; k < 8; ++k)
+      scales[k] = static_cast<uint8_t>(((block.scale(k) + 32) & 15) |
+                                       ((block.scale(k + 8) + 32) & 15) << 4);
+    store(block.d(), to + 108);
+  }
+}
+
+void encode_q6_k(const float* x, int64_t n, const float* importance, uint8_t* to) {
+  SignedBlock<Q6K> block;
+  for (int64_t begin = 0; begin < n; begin += 256, to += 210) {
+    block.encode(x + begin, importance == nullptr ? nullptr : importance + begin);
+    uint8_t high[256];
+    for (int i = 0; i < 256; ++i) high[i] = static_cast<uint8_t>(block.level(i) >> 4);
+    pack_two_bits(high, to + 128);
+    for (int half = 0; half < 2; ++half)
+      for (int i = 0; i < 64; ++i)
+        to[64 * half + i] = static_cast<uint8_t>((block.level(128 * half + i) & 15) |
+                                                 (block.level(128 * half + 64 + i) & 15) << 4);
+    for (int k = 0; k < 16; ++k) to[192 + k] = static_cast<uint8_t>(block.scale(k));
+    store(block.d(), to + 208);
+  }
+}
+
+void encode_iq4_xs(const float* x, int64_t n, const float* importance, uint8_t* to) {
+  SignedBlock<Iq4Xs> block;
+  for (int64_t begin = 0; begin < n; begin += 256, to += 136) {
+    block.encode(x + begin, importance == nullptr ? nullptr : importance + begin);
+    int high = 0;
+    for (int k = 0; k < 8; ++k) high |= ((block.scale(k) + 32) >> 4) << (2 * k);
+    store(block.d(), to);
+    store(static_cast<uint16_t>(high), to + 2);
+    for (int k = 0; k < 4; ++k)
+      to[4 + k] = static_cast<uint8_t>(((block.scale(2 * k) + 32) & 15) |
+                                       ((block.scale(2 * k + 1) + 32) & 15) << 4);
+    for (int k = 0; k < 8; ++k)
+      for (int i = 0; i < 16; ++i)
+        to[8 + 16 * k + i] =
+            static_cast<uint8_t>(block.level(32 * k + i) | block.level(32 * k + 16 + i) << 4);
+  }
+}
+
+}  // namespace hadal::encoders

@@ -1,0 +1,216 @@
+// Encoders of the blocks of 32 elements. Four blocks at a time, one in each lane.
+#include <cstring>
+
+#include "lib/tensor/block_encoder_affine.hpp"
+#include "lib/tensor/block_encoder_parts.hpp"
+#include "lib/tensor/block_encoder_signed.hpp"
+
+namespace hadal::encoders {
+namespace {
+
+using Packed = Groups<32>;
+
+// Up to four blocks, each in a unit of its own; what lacks to four is zero.
+struct FourBlocks {
+  Packed groups;
+  Unit units[4];
+
+  void load(const float* x, int64_t n_elements, const float* importance) {
+    alignas(16) float scaled[128], w[128];
+    for (int b = 0; b < 4; ++b) {
+      float* to = scaled + 32 * b;
+      if (32 * b >= n_elements) {
+        std::fill(to, to + 32, 0.0f);
+        std::fill(w + 32 * b, w + 32 * b + 32, 1.0f);
+        units[b] = unit_of(0.0f);
+        continue;
+      }
+      const float* from = x + 32 * b;
+      units[b] = unit_of(largest_magnitude(from, 32));
+      for (int i = 0; i < 32; ++i) to[i] = from[i] * units[b].down;
+      weights_of(importance == nullptr ? nullptr : importance + 32 * b, 32, w + 32 * b);
+    }
+    groups.load(scaled, w);
+  }
+};
+
+// The levels of four blocks: of element i, lane by lane.
+struct Codes {
+  Int4 of[32];
+};
+
+void store_nibbles(const Codes& codes, int lane, uint8_t* to) {
+  for (int i = 0; i < 16; ++i)
+    to[i] = static_cast<uint8_t>((codes.of[i][lane] & 15) | (codes.of[i + 16][lane] & 15) << 4);
+}
+
+void store_fifth_bits(const Codes& codes, int lane, uint8_t* to) {
+  uint32_t bits = 0;
+  for (int i = 0; i < 32; ++i) bits |= static_cast<uint32_t>(codes.of[i][lane] >> 4) << i;
+  store(static_cast<uint16_t>(bits & 0xffff), to);
+  store(static_cast<uint16_t>(bits >> 16), to + 2);
+}
+
+template <class Format>
+void encode_signed(const float* x, int64_t n_elements, const float* importance, uint8_t* to) {
+  using Levels = typename Format::Levels;
+  FourBlocks blocks;
+  Codes codes;
+  for (int64_t begin = 0; begin < n_elements; begin += 128) {
+    blocks.load(x + begin, n_elements - begin,
+                importance == nullptr ? nullptr : importance + begin);
+    const Packed& g = blocks.groups;
+    const Float4 base = quotient(all(1.0f), g.extreme());
+    SignedFit fit;
+    for (const float start : Format::kStarts) fit.offer(sums_of<Levels>(g, base * start));
+    for (int round = 0; round < Format::kRounds; ++round)
+      fit.offer(sums_of<Levels>(g, quotient(all(1.0f), fit.scale)));
+
+    Half d[4];
+    Float4 stored;
+    for (int lane = 0; lane < 4; ++lane) {
+      d[lane] = half(fit.scale[lane], blocks.units[lane]);
+      stored[lane] = d[lane].value;
+    }
+    const Float4 inverse = quotient(all(1.0f), stored);
+    for (int i = 0; i < 32; ++i) codes.of[i] = Levels::code(g.x[i] * inverse);
+    for (int lane = 0; lane < 4 && begin + 32 * lane < n_elements; ++lane) {
+      store(d[lane].bits, to);
+      if (Format::kFiveBits) store_fifth_bits(codes, lane, to + 2);
+      store_nibbles(codes, lane, to + (Format::kFiveBits ? 6 : 2));
+      to += Format::kFiveBits ? 22 : 18;
+    }
+  }
+}
+
+template <class Format>
+void encode_affine(const float* x, int64_t n_elements, const float* importance, uint8_t* to) {
+  constexpr int kHigh = Format::kHigh;
+  FourBlocks blocks;
+  Codes codes;
+  for (int64_t begin = 0; begin < n_elements; begin += 128) {
+    blocks.load(x + begin, n_elements - begin,
+                importance == nullptr ? nullptr : importance + begin);
+    Packed& g = blocks.groups;
+    Float4 low = g.x[0], high = g.x[0];
+    for (int i = 1; i < 32; ++i) {
+      low = lesser(low, g.x[i]);
+      high = greater(high, g.x[i]);
+    }
+    // From the smallest on, so that a block far from zero keeps its digits.
+    for (Float4& value : g.x) value -= low;
+    const ElementSums elements = sums_of_elements(g);
+    const Float4 range = high - low;
+    const Float4 base = quotient(all(1.0f), select(range < 0x1p-60f, all(0.0f), range));
+    AffineFit fit;
+    const auto offer = [&](Float4 inverse, Float4 offset) {
+      const AffineSums s = sums_of<kHigh>(g, inverse, offset);
+      fit.offer(elements, s, least_squares(elements, s));
+    };
+    for (const auto& [first, last] : Format::kStarts) offer(base * (last - first), all(first));
+    for (int round = 0; round < Format::kRounds; ++round) {
+      const Float4 inverse = quotient(all(1.0f), fit.found.scale);
+      offer(inverse, fit.found.minimum * inverse);
+    }
+
+    Half d[4], m[4];
+    Float4 offset, stored;
+    for (int lane = 0; lane < 4; ++lane) {
+      m[lane] = half(low[lane] - fit.found.minimum[lane], blocks.units[lane]);
+      offset[lane] = low[lane] - m[lane].value;
+    }
+    // The minimum is rounded, which may be by much beside a small range: the scale follows it.
+    const Float4 inverse_found = quotient(all(1.0f), fit.found.scale);
+    const AffineSums s = sums_of<kHigh>(g, inverse_found, offset * inverse_found);
+    const Float4 scale = quotient(s.xl + offset * s.l, s.ll);
+    for (int lane = 0; lane < 4; ++lane) {
+      d[lane] = half(scale[lane], blocks.units[lane]);
+      stored[lane] = d[lane].value;
+    }
+    const Float4 inverse = quotient(all(1.0f), stored);
+    for (int i = 0; i < 32; ++i)
+      codes.of[i] = whole(nearest(clamp((g.x[i] + offset) * inverse, 0.0f, kHigh)));
+    for (int lane = 0; lane < 4 && begin + 32 * lane < n_elements; ++lane) {
+      store(d[lane].bits, to);
+      store(m[lane].bits, to + 2);
+      if (Format::kFiveBits) store_fifth_bits(codes, lane, to + 4);
+      store_nibbles(codes, lane, to + (Format::kFiveBits ? 8 : 4));
+      to += Format::kFiveBits ? 24 : 20;
+    }
+  }
+}
+
+struct Q4_0 {
+  using Levels = WholeLevels<-8, 7>;
+  static constexpr bool kFiveBits = false;
+  static constexpr int kRounds = 1;
+  static constexpr float kStarts[] = {-8.7f, -8.35f, -8.0f, -7.7f, -7.4f,
+                                      -7.0f, 7.0f,   7.4f,  7.7f,  8.0f};
+};
+struct Q5_0 {
+  using Levels = WholeLevels<-16, 15>;
+  static constexpr bool kFiveBits = true;
+  static constexpr int kRounds = 1;
+  static constexpr float kStarts[] = {-16.7f, -16.35f, -16.0f, -15.7f, -15.4f,
+                                      -15.0f, 15.0f,   15.35f, 15.7f,  14.7f};
+};
+struct Iq4Nl {
+  using Levels = Iq4Levels;
+  static constexpr bool kFiveBits = false;
+  static constexpr int kRounds = 1;
+  static constexpr float kStarts[] = {-135.0f, -127.0f, -122.0f, -117.0f, -112.0f, -104.0f,
+                                      120.0f,  113.0f,  109.0f,  104.0f,  98.0f,   90.0f};
+};
+
+// The levels, with fractions, that the smallest and the largest element begin at.
+struct Ends {
+  float first, last;
+};
+struct Q4_1 {
+  static constexpr bool kFiveBits = false;
+  static constexpr int kRounds = 1, kHigh = 15;
+  static constexpr Ends kStarts[] = {{0, 15},        {-0.4f, 15},   {0, 15.4f},
+                                     {-0.4f, 15.4f}, {0.3f, 14.7f}, {-.8f, 15.4f},
+                                     {-.4f, 15.8f},  {0, 14.5f},    {0.5f, 15}};
+};
+struct Q5_1 {
+  static constexpr bool kFiveBits = true;
+  static constexpr int kRounds = 1, kHigh = 31;
+  static constexpr Ends kStarts[] = {{0, 31},        {-0.4f, 31},   {0, 31.4f},
+                                     {-0.4f, 31.4f}, {0.3f, 30.7f}, {-.2f, 31.2f},
+                                     {.2f, 31},      {0, 30.5f},    {0.5f, 31}};
+};
+
+}  // namespace
+
+// The largest magnitude becomes 127: as everybody writes it, byte for byte.
+void encode_q8_0(const float* x, int64_t n_elements, const float* /*importance*/, uint8_t* to) {
+  for (int64_t begin = 0; begin < n_elements; begin += 32, to += 34) {
+    const float* from = x + begin;
+    const Unit unit = unit_of(largest_magnitude(from, 32));
+    const float largest = largest_magnitude(from, 32) * unit.down;
+    const Half d = half(largest / 127.0f, unit);
+    const float inverse = d.value == 0.0f ? 0.0f : 1.0f / (largest / 127.0f);
+    store(d.bits, to);
+    for (int i = 0; i < 32; ++i)
+      to[2 + i] = static_cast<uint8_t>(std::lround(from[i] * unit.down * inverse));
+  }
+}
+
+void encode_q4_0(const float* x, int64_t n, const float* importance, uint8_t* to) {
+  encode_signed<Q4_0>(x, n, importance, to);
+}
+void encode_q5_0(const float* x, int64_t n, const float* importance, uint8_t* to) {
+  encode_signed<Q5_0>(x, n, importance, to);
+}
+void encode_iq4_nl(const float* x, int64_t n, const float* importance, uint8_t* to) {
+  encode_signed<Iq4Nl>(x, n, importance, to);
+}
+void encode_q4_1(const float* x, int64_t n, const float* importance, uint8_t* to) {
+  encode_affine<Q4_1>(x, n, importance, to);
+}
+void encode_q5_1(const float* x, int64_t n, const float* importance, uint8_t* to) {
+  encode_affine<Q5_1>(x, n, importance, to);
+}
+
+}  // namespace hadal::encoders
