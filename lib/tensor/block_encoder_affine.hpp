@@ -23,6 +23,12 @@ ElementSums sums_of_elements(const Groups<kSize>& g) {
   return s;
 }
 
+// Where to begin: the levels, with fractions, that the smallest (or zero) and the largest element
+// get.
+struct Ends {
+  float first, last;
+};
+
 struct AffineSums {
   Float4 l = {}, ll = {}, xl = {};
 };

@@ -51,7 +51,7 @@ struct Iq4Levels {
   static const Tables kTables;
 
   static Int4 cell(Float4 v) {
-    return whole(nearest(clamp(v, -127.0f, 127.0f) * 2.0f - 0.5f)) + kZeroCell;
+    return (whole(nearest(clamp(v, -127.0f, 127.0f) * 2.0f - 0.5f)) + kZeroCell) & (kCells - 1);
   }
   static Float4 nearest_level(Float4 v) {
     const Int4 c = cell(v);

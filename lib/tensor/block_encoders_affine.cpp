@@ -7,11 +7,6 @@
 namespace hadal::encoders {
 namespace {
 
-// The levels, with fractions, that the smallest (or zero) and the largest element begin at.
-struct Ends {
-  float first, last;
-};
-
 template <class Format>
 class AffineBlock {
  public:
@@ -30,7 +25,7 @@ class AffineBlock {
     }
 
     rough(unit);
-    for (int p = 0; p < kPacks; ++p) search(p);
+    for (int p = 0; p < kPacks; ++p) search(p, starts_of<Format, Ends>(importance));
     for (int round = 0; round < Format::kRounds; ++round) {
       refit(unit);
       for (int p = 0; p < kPacks; ++p) refine(p);
@@ -103,9 +98,9 @@ class AffineBlock {
     }
   }
 
-  void search(int p) {
+  void search(int p, std::span<const Ends> starts) {
     fits_[p] = {};
-    for (const Ends& ends : Format::kStarts) offer(p, sums(p, ends));
+    for (const Ends& ends : starts) offer(p, sums(p, ends));
   }
 
   // Levels for the scale and minimum that can be stored, then these for those levels.
@@ -172,23 +167,42 @@ struct Q2K {
   static constexpr int kGroup = 16, kHigh = 3, kHighCode = 15, kRounds = 2;
   static constexpr Ends kRoughStarts[] = {
       {0, 3}, {-0.4f, 3.4f}, {-.2f, 3.2f}, {0, 3.4f}, {-.4f, 3}};
-  static constexpr Ends kStarts[] = {{0, 3},       {-0.4f, 3.4f}, {0, 3.4f},    {-.4f, 3},
-                                     {-.2f, 3.2f}, {.2f, 2.8f},   {0, 2.6f},    {.4f, 3},
-                                     {-.2f, 2.8f}, {.2f, 3.2f},   {-.8f, 3.4f}, {-.4f, 3.8f}};
+  static constexpr Ends kPlainStarts[] = {
+      {-0.3f, 3.3f}, {0.0f, 3.5f}, {-0.5f, 3.1f}, {0.6f, 3.2f},  {-0.6f, 2.9f},
+      {-0.2f, 3.4f}, {0.1f, 3.7f}, {-0.4f, 3.2f}, {-0.4f, 3.8f}, {0.0f, 2.7f}};
+  static constexpr Ends kWeightedStarts[] = {
+      {-0.4f, 3.4f}, {0.0f, 3.8f},  {-0.8f, 3.1f}, {0.6f, 3.2f},  {0.0f, 3.1f},
+      {-0.7f, 4.0f}, {-1.0f, 3.0f}, {-0.6f, 3.2f}, {0.2f, 4.0f},  {-0.1f, 3.6f},
+      {-0.1f, 2.9f}, {-1.0f, 2.7f}, {-0.2f, 4.0f}, {-1.0f, 3.6f}, {0.5f, 4.0f},
+      {-0.8f, 3.8f}, {-1.0f, 3.3f}, {-0.1f, 2.4f}, {0.2f, 3.2f},  {0.0f, 4.0f}};
 };
 struct Q4K {
   static constexpr int kGroup = 32, kHigh = 15, kHighCode = 63, kRounds = 2;
   static constexpr Ends kRoughStarts[] = {{0, 15}, {-0.4f, 15.4f}};
-  static constexpr Ends kStarts[] = {{0, 15},       {-0.4f, 15},   {0, 15.4f},    {-0.4f, 15.4f},
-                                     {0.3f, 14.7f}, {-.8f, 15.4f}, {-.4f, 15.8f}, {0, 14.5f},
-                                     {0.5f, 15},    {.3f, 15.3f},  {-.3f, 14.7f}};
+  static constexpr Ends kPlainStarts[] = {
+      {-0.2f, 15.2f}, {0.2f, 15.4f},  {-0.4f, 14.8f}, {0.2f, 15.0f},  {0.8f, 15.2f},
+      {-0.4f, 15.0f}, {-0.2f, 15.6f}, {0.2f, 14.6f},  {-0.6f, 14.8f}, {-0.2f, 13.8f},
+      {-0.2f, 15.0f}, {-0.2f, 15.4f}, {1.0f, 14.0f},  {0.2f, 14.2f}};
+  static constexpr Ends kWeightedStarts[] = {
+      {-0.4f, 15.2f}, {0.0f, 15.6f},  {-0.6f, 14.8f}, {-0.2f, 15.4f}, {0.0f, 14.0f}, {0.0f, 16.2f},
+      {0.0f, 14.8f},  {-1.4f, 15.2f}, {0.4f, 15.0f},  {-0.8f, 15.8f}, {1.2f, 15.2f}, {1.0f, 14.2f},
+      {-1.0f, 15.4f}, {-0.6f, 16.2f}, {0.8f, 13.8f},  {-2.0f, 15.6f}, {0.0f, 16.8f}, {-0.2f, 13.8f},
+      {-1.0f, 17.0f}, {-2.0f, 15.0f}, {-0.4f, 15.0f}, {0.2f, 15.0f},  {0.0f, 15.8f}, {-1.8f, 16.2f},
+      {-1.0f, 14.8f}, {-0.2f, 16.6f}};
 };
 struct Q5K {
   static constexpr int kGroup = 32, kHigh = 31, kHighCode = 63, kRounds = 2;
   static constexpr Ends kRoughStarts[] = {{0, 31}};
-  static constexpr Ends kStarts[] = {{0, 31},       {-0.4f, 31},   {0, 31.4f},   {-0.4f, 31.4f},
-                                     {0.3f, 30.7f}, {-.2f, 31.2f}, {.2f, 31},    {0, 30.5f},
-                                     {0.5f, 31},    {.3f, 31.3f},  {-.3f, 30.7f}};
+  static constexpr Ends kPlainStarts[] = {
+      {-0.2f, 31.2f}, {0.2f, 31.4f}, {-0.4f, 30.8f}, {1.0f, 31.0f}, {1.0f, 30.0f},
+      {0.0f, 31.0f},  {0.2f, 30.2f}, {0.8f, 30.8f},  {0.0f, 30.6f}, {0.2f, 31.2f},
+      {-0.4f, 31.0f}, {0.8f, 30.0f}, {1.2f, 30.2f},  {-0.2f, 30.2f}};
+  static constexpr Ends kWeightedStarts[] = {
+      {0.0f, 31.2f},  {-0.4f, 30.8f}, {0.2f, 31.6f}, {1.0f, 31.0f},  {1.0f, 30.0f},  {-0.2f, 31.0f},
+      {-0.6f, 32.4f}, {1.2f, 31.2f},  {0.8f, 30.8f}, {-1.0f, 31.4f}, {0.8f, 29.8f},  {-0.2f, 31.6f},
+      {0.4f, 30.6f},  {-1.8f, 31.2f}, {1.2f, 30.4f}, {-0.2f, 32.6f}, {-1.0f, 31.0f}, {-0.8f, 31.6f},
+      {-0.2f, 32.0f}, {0.4f, 31.2f},  {1.2f, 30.0f}, {-0.8f, 32.2f}, {0.0f, 33.0f},  {-0.2f, 30.8f},
+      {-1.4f, 31.6f}, {1.0f, 29.8f}};
 };
 
 // Two bits of each element, four planes of 32 in every 32 bytes.

@@ -25,7 +25,7 @@ class SignedBlock {
     }
 
     d_ = half(rough_scale() / Format::kLowCode, unit);
-    for (int p = 0; p < kPacks; ++p) search(p);
+    for (int p = 0; p < kPacks; ++p) search(p, starts_of<Format, float>(importance));
     for (int round = 0; round < Format::kRounds; ++round) {
       refit(unit);
       for (int p = 0; p < kPacks; ++p) refine(p);
@@ -64,10 +64,10 @@ class SignedBlock {
                    -Format::kLowCode - 1);
   }
 
-  void search(int p) {
+  void search(int p, std::span<const float> starts) {
     const Float4 base = quotient(all(1.0f), extreme_[p]);
     fits_[p] = {};
-    for (const float start : Format::kStarts) offer(p, base * start);
+    for (const float start : starts) offer(p, base * start);
   }
 
   // Levels for the scale that can be stored, a scale for those levels.
@@ -117,25 +117,31 @@ struct Q3K {
   using Levels = WholeLevels<-4, 3>;
   static constexpr int kGroup = 16, kLowCode = -32, kRounds = 2;
   static constexpr float kRoughStarts[] = {-4.5f, -4.0f, -3.5f, 3.5f, 3.0f};
-  static constexpr float kStarts[] = {-5.0f, -4.7f, -4.4f, -4.2f, -4.0f, -3.8f, -3.6f, -3.3f, -3.0f,
-                                      2.5f,  2.8f,  3.0f,  3.2f,  3.4f,  3.6f,  4.0f,  4.4f};
+  static constexpr float kPlainStarts[] = {-4.2f, -3.2f, -4.6f, -3.8f, -4.9f, -4.0f, -4.4f};
+  static constexpr float kWeightedStarts[] = {-4.5f, -6.3f, -3.7f, -3.1f, -7.8f, 4.7f,  -5.2f,
+                                              -4.1f, -2.7f, 5.4f,  4.2f,  -5.8f, -4.8f, -3.4f};
 };
 
 struct Q6K {
   using Levels = WholeLevels<-32, 31>;
   static constexpr int kGroup = 16, kLowCode = -128, kRounds = 2;
   static constexpr float kRoughStarts[] = {-32.0f};
-  static constexpr float kStarts[] = {-32.6f, -32.4f, -32.2f, -32.0f, -31.8f, -31.6f, -31.4f,
-                                      -31.2f, -31.0f, -30.7f, 31.6f,  31.4f,  31.2f,  31.0f,
-                                      30.8f,  30.6f,  30.4f,  30.2f,  30.0f};
+  static constexpr float kPlainStarts[] = {-32.0f, -31.0f, -30.0f, -29.0f, 28.0f,
+                                           -32.4f, -31.7f, -30.7f, -31.3f, -30.3f};
+  static constexpr float kWeightedStarts[] = {-31.9f, -28.1f, -30.1f, -31.0f, -33.2f, -29.0f,
+                                              -32.4f, -34.0f, -29.7f, -30.6f, -31.3f, 28.0f,
+                                              -28.6f, -32.7f, -29.3f, -31.6f};
 };
 
 struct Iq4Xs {
   using Levels = Iq4Levels;
   static constexpr int kGroup = 32, kLowCode = -32, kRounds = 2;
   static constexpr float kRoughStarts[] = {-127.0f, 113.0f};
-  static constexpr float kStarts[] = {-135.0f, -127.0f, -122.0f, -117.0f, -112.0f, -104.0f,
-                                      120.0f,  113.0f,  109.0f,  104.0f,  98.0f,   90.0f};
+  static constexpr float kPlainStarts[] = {-130.0f, 114.0f, -123.0f, -137.0f, -108.0f,
+                                           121.0f,  109.0f, -127.0f, -133.0f};
+  static constexpr float kWeightedStarts[] = {
+      -134.0f, 116.0f, -156.0f, -123.0f, -105.0f, 135.0f, 110.0f, 155.0f,  -143.0f, -170.0f,
+      -88.0f,  95.0f,  126.0f,  -112.0f, -128.0f, 143.0f, -99.0f, -119.0f, 88.0f,   -83.0f};
 };
 
 // Two bits of each element, four planes of 32 in every 32 bytes.

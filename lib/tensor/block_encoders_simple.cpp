@@ -62,7 +62,8 @@ void encode_signed(const float* x, int64_t n_elements, const float* importance, 
     const Packed& g = blocks.groups;
     const Float4 base = quotient(all(1.0f), g.extreme());
     SignedFit fit;
-    for (const float start : Format::kStarts) fit.offer(sums_of<Levels>(g, base * start));
+    for (const float start : starts_of<Format, float>(importance))
+      fit.offer(sums_of<Levels>(g, base * start));
     for (int round = 0; round < Format::kRounds; ++round)
       fit.offer(sums_of<Levels>(g, quotient(all(1.0f), fit.scale)));
 
@@ -107,7 +108,8 @@ void encode_affine(const float* x, int64_t n_elements, const float* importance, 
       const AffineSums s = sums_of<kHigh>(g, inverse, offset);
       fit.offer(elements, s, least_squares(elements, s));
     };
-    for (const auto& [first, last] : Format::kStarts) offer(base * (last - first), all(first));
+    for (const auto& [first, last] : starts_of<Format, Ends>(importance))
+      offer(base * (last - first), all(first));
     for (int round = 0; round < Format::kRounds; ++round) {
       const Float4 inverse = quotient(all(1.0f), fit.found.scale);
       offer(inverse, fit.found.minimum * inverse);
@@ -144,41 +146,53 @@ struct Q4_0 {
   using Levels = WholeLevels<-8, 7>;
   static constexpr bool kFiveBits = false;
   static constexpr int kRounds = 1;
-  static constexpr float kStarts[] = {-8.7f, -8.35f, -8.0f, -7.7f, -7.4f,
-                                      -7.0f, 7.0f,   7.4f,  7.7f,  8.0f};
+  static constexpr float kPlainStarts[] = {-8.2f, -8.6f, -7.8f, -7.2f};
+  static constexpr float kWeightedStarts[] = {-8.5f, -7.2f, -9.9f,  -7.9f, -11.7f, -6.1f, -9.1f,
+                                              9.2f,  -6.8f, -10.7f, -8.2f, 10.8f,  8.4f,  -12.0f};
 };
 struct Q5_0 {
   using Levels = WholeLevels<-16, 15>;
   static constexpr bool kFiveBits = true;
   static constexpr int kRounds = 1;
-  static constexpr float kStarts[] = {-16.7f, -16.35f, -16.0f, -15.7f, -15.4f,
-                                      -15.0f, 15.0f,   15.35f, 15.7f,  14.7f};
+  static constexpr float kPlainStarts[] = {-16.1f, -15.1f, -16.5f, -14.1f, -15.8f, -13.2f};
+  static constexpr float kWeightedStarts[] = {-16.2f, -14.2f, -18.0f, -15.1f, -13.1f,
+                                              -16.9f, -19.0f, -15.7f, -13.8f, -14.7f,
+                                              -17.4f, -16.5f, 16.5f,  -16.0f};
 };
 struct Iq4Nl {
   using Levels = Iq4Levels;
   static constexpr bool kFiveBits = false;
   static constexpr int kRounds = 1;
-  static constexpr float kStarts[] = {-135.0f, -127.0f, -122.0f, -117.0f, -112.0f, -104.0f,
-                                      120.0f,  113.0f,  109.0f,  104.0f,  98.0f,   90.0f};
+  static constexpr float kPlainStarts[] = {-130.0f, 114.0f, -123.0f, -137.0f,
+                                           -108.0f, 121.0f, 109.0f,  -127.0f};
+  static constexpr float kWeightedStarts[] = {
+      -134.0f, 116.0f, -156.0f, -123.0f, -105.0f, 135.0f, 110.0f, 155.0f,  -143.0f, -170.0f,
+      -88.0f,  95.0f,  126.0f,  -112.0f, -128.0f, 143.0f, -99.0f, -119.0f, 88.0f,   -83.0f};
 };
 
-// The levels, with fractions, that the smallest and the largest element begin at.
-struct Ends {
-  float first, last;
-};
 struct Q4_1 {
   static constexpr bool kFiveBits = false;
   static constexpr int kRounds = 1, kHigh = 15;
-  static constexpr Ends kStarts[] = {{0, 15},        {-0.4f, 15},   {0, 15.4f},
-                                     {-0.4f, 15.4f}, {0.3f, 14.7f}, {-.8f, 15.4f},
-                                     {-.4f, 15.8f},  {0, 14.5f},    {0.5f, 15}};
+  static constexpr Ends kPlainStarts[] = {
+      {-0.2f, 15.2f}, {0.2f, 15.4f}, {-0.4f, 14.8f}, {-0.2f, 14.2f}, {-0.2f, 15.0f}};
+  static constexpr Ends kWeightedStarts[] = {
+      {-0.4f, 15.4f}, {0.2f, 15.6f},  {-0.6f, 15.0f}, {0.2f, 14.0f},  {0.0f, 15.2f},
+      {0.6f, 14.4f},  {-0.2f, 14.8f}, {-0.2f, 14.0f}, {-1.6f, 15.2f}, {-0.2f, 16.6f},
+      {-0.2f, 15.6f}, {-0.8f, 14.8f}, {1.2f, 14.0f},  {0.4f, 14.8f},  {-1.2f, 15.8f},
+      {0.0f, 16.8f},  {-0.2f, 15.0f}, {-2.0f, 15.2f}, {-0.6f, 16.4f}, {0.8f, 13.8f},
+      {-0.2f, 14.4f}, {-0.6f, 15.2f}, {-2.0f, 16.0f}, {1.2f, 14.6f}};
 };
 struct Q5_1 {
   static constexpr bool kFiveBits = true;
   static constexpr int kRounds = 1, kHigh = 31;
-  static constexpr Ends kStarts[] = {{0, 31},        {-0.4f, 31},   {0, 31.4f},
-                                     {-0.4f, 31.4f}, {0.3f, 30.7f}, {-.2f, 31.2f},
-                                     {.2f, 31},      {0, 30.5f},    {0.5f, 31}};
+  static constexpr Ends kPlainStarts[] = {{-0.2f, 31.0f}, {0.2f, 31.4f}, {-0.4f, 30.8f},
+                                          {0.0f, 31.2f},  {0.0f, 30.2f}, {-0.2f, 29.8f}};
+  static constexpr Ends kWeightedStarts[] = {
+      {-0.2f, 31.0f}, {0.2f, 31.6f}, {1.0f, 31.0f},  {0.8f, 30.2f},  {0.0f, 31.2f},
+      {-0.6f, 30.8f}, {1.2f, 30.2f}, {1.2f, 31.2f},  {-1.4f, 31.2f}, {-0.2f, 29.8f},
+      {-1.0f, 31.4f}, {0.8f, 29.8f}, {-0.4f, 31.6f}, {0.0f, 32.8f},  {-0.2f, 30.8f},
+      {-0.2f, 32.0f}, {0.4f, 31.0f}, {1.2f, 29.8f},  {-2.0f, 32.2f}, {-0.6f, 31.4f},
+      {0.0f, 32.2f},  {0.2f, 30.8f}, {1.0f, 31.2f},  {-2.0f, 31.4f}};
 };
 
 }  // namespace
