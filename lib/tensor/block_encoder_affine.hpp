@@ -11,7 +11,7 @@ namespace hadal::encoders {
 
 // What does not depend on the levels.
 struct ElementSums {
-  Float4 w = {}, x = {};
+  Float4 w = {}, x = {}, one_over_w = {};
 };
 template <int kSize>
 ElementSums sums_of_elements(const Groups<kSize>& g) {
@@ -20,6 +20,7 @@ ElementSums sums_of_elements(const Groups<kSize>& g) {
     s.w += g.w[i];
     s.x += g.w[i] * g.x[i];
   }
+  s.one_over_w = 1.0f / s.w;
   return s;
 }
 
@@ -47,21 +48,28 @@ AffineSums sums_of(const Groups<kSize>& g, Float4 inverse, Float4 offset) {
   return s;
 }
 
-// The bottom of the error: x ~ scale * level - minimum.
 struct ScaleAndMinimum {
   Float4 scale, minimum;
 };
-inline ScaleAndMinimum least_squares(const ElementSums& e, const AffineSums& s) {
-  const Float4 determinant = e.w * s.ll - s.l * s.l;
-  const Float4 scale = select(determinant > 1e-6f * e.w * s.ll,
-                              quotient(e.w * s.xl - e.x * s.l, determinant), all(0.0f));
-  return {scale, quotient(scale * s.l - e.x, e.w)};
+
+// The minimum that suits a scale.
+inline Float4 best_minimum(const ElementSums& e, const AffineSums& s, Float4 scale) {
+  return (scale * s.l - e.x) * e.one_over_w;
 }
-// The same where the minimum may not be negative.
-inline ScaleAndMinimum least_squares_below_zero(const ElementSums& e, const AffineSums& s) {
-  const ScaleAndMinimum free = least_squares(e, s);
-  const Int4 above = free.minimum < 0.0f;
-  return {select(above, quotient(s.xl, s.ll), free.scale), select(above, all(0.0f), free.minimum)};
+
+// The bottom of the error. The equations of scale and minimum do not tell them apart where all
+// levels are alike: the scale is zero then.
+inline Float4 best_scale(const ElementSums& e, const AffineSums& s) {
+  const Float4 determinant = e.w * s.ll - s.l * s.l;
+  return select(determinant > 1e-6f * (e.w * s.ll), quotient(e.w * s.xl - e.x * s.l, determinant),
+                all(0.0f));
+}
+// The same where the minimum may not be negative, which leaves none where it would be, or where all
+// levels are alike.
+inline Float4 best_scale_below_zero(const ElementSums& e, const AffineSums& s) {
+  const Float4 determinant = e.w * s.ll - s.l * s.l, numerator = e.w * s.xl - e.x * s.l;
+  const Int4 none = (numerator * s.l < e.x * determinant) | (determinant <= 1e-6f * (e.w * s.ll));
+  return quotient(select(none, s.xl, numerator), select(none, s.ll, determinant));
 }
 
 // The error less sum w x^2.

@@ -67,9 +67,14 @@ inline Half half(float value, Unit unit) {
   const uint16_t bits = f16_from_float(std::clamp(value * unit.up, -65504.0f, 65504.0f));
   return {bits, float_from_f16(bits) * unit.down};
 }
-inline void store(uint16_t bits, uint8_t* to) {
-  to[0] = static_cast<uint8_t>(bits & 255);
-  to[1] = static_cast<uint8_t>(bits >> 8);
+// The same, but not smaller where that would matter: below 2^-14 an f16 has few digits, and a scale
+// that lost a tenth would cut off the largest elements.
+inline Half half_at_least(float value, Unit unit) {
+  const Half nearest_one = half(value, unit);
+  const bool enough = std::fabs(nearest_one.value) >= std::fabs(value) * 0.998f;
+  if (enough || (nearest_one.bits & 0x7fff) >= 0x7bff) return nearest_one;
+  const auto bits = static_cast<uint16_t>(nearest_one.bits + 1);
+  return {bits, float_from_f16(bits) * unit.down};
 }
 
 // Weights of n elements: the importance in a unit of its own, or ones where there is none. A floor

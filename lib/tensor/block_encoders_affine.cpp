@@ -2,6 +2,7 @@
 // block's two floats.
 #include "lib/tensor/block_encoder_affine.hpp"
 
+#include "lib/tensor/block_encoder_packing.hpp"
 #include "lib/tensor/block_encoder_parts.hpp"
 
 namespace hadal::encoders {
@@ -11,6 +12,7 @@ template <class Format>
 class AffineBlock {
  public:
   static constexpr int kSize = Format::kGroup, kPacks = 64 / kSize, kHigh = Format::kHigh;
+  static constexpr float kHighCode = Format::kHighCode;
 
   // 256 elements.
   void encode(const float* values, const float* importance) {
@@ -26,10 +28,10 @@ class AffineBlock {
 
     rough(unit);
     for (int p = 0; p < kPacks; ++p) search(p, starts_of<Format, Ends>(importance));
-    for (int round = 0; round < Format::kRounds; ++round) {
-      refit(unit);
-      for (int p = 0; p < kPacks; ++p) refine(p);
-    }
+    refit(unit);
+    for (int p = 0; p < kPacks; ++p) refine(p, 0);
+    refit(unit);
+    for (int p = 0; p < kPacks; ++p) refine(p, 1);
     finish();
   }
 
@@ -43,6 +45,7 @@ class AffineBlock {
 
  private:
   static constexpr size_t kPackCount = kPacks, kGroupCount = 256 / kSize;
+
   void find_ends(int p) {
     Float4 low = all(0.0f), high = all(0.0f);
     for (const Float4& value : packs_[p].x) {
@@ -67,15 +70,17 @@ class AffineBlock {
       AffineFit fit;
       for (const Ends& ends : Format::kRoughStarts) {
         const AffineSums s = sums(p, ends);
-        fit.offer(elements_[p], s, least_squares_below_zero(elements_[p], s));
+        const Float4 scale = best_scale_below_zero(elements_[p], s);
+        fit.offer(elements_[p], s,
+                  {scale, greater(best_minimum(elements_[p], s, scale), all(0.0f))});
       }
       for (int lane = 0; lane < 4; ++lane) {
         largest_scale = std::max(largest_scale, fit.found.scale[lane]);
         largest_minimum = std::max(largest_minimum, fit.found.minimum[lane]);
       }
     }
-    set(half(largest_scale / Format::kHighCode, unit),
-        half(largest_minimum / Format::kHighCode, unit));
+    set(half_at_least(largest_scale / kHighCode, unit),
+        half_at_least(largest_minimum / kHighCode, unit));
   }
 
   void set(Half d, Half dmin) {
@@ -85,16 +90,16 @@ class AffineBlock {
     inverse_dmin_ = dmin.value == 0.0f ? 0.0f : 1.0f / dmin.value;
   }
 
-  // Judges levels by the best scale and minimum that can be stored.
+  // Judges levels by the best scale and minimum that can be stored: the scales on both sides of the
+  // one wanted, each with the minimum that suits it.
   void offer(int p, const AffineSums& s) {
     const ElementSums& e = elements_[p];
-    const Float4 wanted = least_squares_below_zero(e, s).scale * inverse_d_;
-    const Float4 below = nearest(clamp(wanted - 0.5f, 0.0f, Format::kHighCode));
-    for (int up = 0; up < 2; ++up) {
-      const Float4 scale =
-          clamp(below + static_cast<float>(up), 0.0f, Format::kHighCode) * d_.value;
-      const Float4 minimum = quotient(scale * s.l - e.x, e.w) * inverse_dmin_;
-      fits_[p].offer(e, s, {scale, nearest(clamp(minimum, 0.0f, Format::kHighCode)) * dmin_.value});
+    const Float4 wanted = best_scale_below_zero(e, s) * inverse_d_;
+    const Float4 below = nearest(clamp(wanted - 0.5f, 0.0f, kHighCode));
+    for (const Float4 code : {below, lesser(below + 1.0f, all(kHighCode))}) {
+      const Float4 scale = code * d_.value;
+      const Float4 minimum = best_minimum(e, s, scale) * inverse_dmin_;
+      fits_[p].offer(e, s, {scale, nearest(clamp(minimum, 0.0f, kHighCode)) * dmin_.value});
     }
   }
 
@@ -103,12 +108,18 @@ class AffineBlock {
     for (const Ends& ends : starts) offer(p, sums(p, ends));
   }
 
-  // Levels for the scale and minimum that can be stored, then these for those levels.
-  void refine(int p) {
-    const Float4 inverse = quotient(all(1.0f), fits_[p].found.scale);
-    const AffineSums s = sums_of<kHigh>(packs_[p], inverse, fits_[p].found.minimum * inverse);
+  // Levels for scales and minima that can be stored, those found and up to `reach` beside them;
+  // then scales and minima for those levels.
+  void refine(int p, int reach) {
+    const ScaleAndMinimum found = fits_[p].found;
     fits_[p] = {};
-    offer(p, s);
+    for (int a = -reach; a <= reach; ++a) {
+      const Float4 inverse = quotient(all(1.0f), found.scale + static_cast<float>(a) * d_.value);
+      for (int b = -reach; b <= reach; ++b) {
+        const Float4 minimum = found.minimum + static_cast<float>(b) * dmin_.value;
+        offer(p, sums_of<kHigh>(packs_[p], inverse, minimum * inverse));
+      }
+    }
   }
 
   // The block's two floats for the levels and whole numbers as they are: least squares again.
@@ -127,10 +138,10 @@ class AffineBlock {
     }
     // d aall - dmin abl = axl;  d abl - dmin bbw = bx
     const float determinant = aall * bbw - abl * abl;
-    if (determinant > 1e-6f * aall * bbw) {
-      set(half((axl * bbw - bx * abl) / determinant, unit),
-          half((axl * abl - bx * aall) / determinant, unit));
-    } else if (aall > 0.0f && bbw == 0.0f) {
+    const float d = axl * bbw - bx * abl, dmin = axl * abl - bx * aall;
+    if (determinant > 1e-6f * aall * bbw && d > 0.0f && dmin > 0.0f) {
+      set(half(d / determinant, unit), half(dmin / determinant, unit));
+    } else if (bbw == 0.0f && aall > 0.0f) {
       set(half(axl / aall, unit), dmin_);
     }
   }
@@ -164,7 +175,7 @@ class AffineBlock {
 };
 
 struct Q2K {
-  static constexpr int kGroup = 16, kHigh = 3, kHighCode = 15, kRounds = 2;
+  static constexpr int kGroup = 16, kHigh = 3, kHighCode = 15;
   static constexpr Ends kRoughStarts[] = {
       {0, 3}, {-0.4f, 3.4f}, {-.2f, 3.2f}, {0, 3.4f}, {-.4f, 3}};
   static constexpr Ends kPlainStarts[] = {
@@ -177,7 +188,7 @@ struct Q2K {
       {-0.8f, 3.8f}, {-1.0f, 3.3f}, {-0.1f, 2.4f}, {0.2f, 3.2f},  {0.0f, 4.0f}};
 };
 struct Q4K {
-  static constexpr int kGroup = 32, kHigh = 15, kHighCode = 63, kRounds = 2;
+  static constexpr int kGroup = 32, kHigh = 15, kHighCode = 63;
   static constexpr Ends kRoughStarts[] = {{0, 15}, {-0.4f, 15.4f}};
   static constexpr Ends kPlainStarts[] = {
       {-0.2f, 15.2f}, {0.2f, 15.4f},  {-0.4f, 14.8f}, {0.2f, 15.0f},  {0.8f, 15.2f},
@@ -191,7 +202,7 @@ struct Q4K {
       {-1.0f, 14.8f}, {-0.2f, 16.6f}};
 };
 struct Q5K {
-  static constexpr int kGroup = 32, kHigh = 31, kHighCode = 63, kRounds = 2;
+  static constexpr int kGroup = 32, kHigh = 31, kHighCode = 63;
   static constexpr Ends kRoughStarts[] = {{0, 31}};
   static constexpr Ends kPlainStarts[] = {
       {-0.2f, 31.2f}, {0.2f, 31.4f}, {-0.4f, 30.8f}, {1.0f, 31.0f}, {1.0f, 30.0f},
@@ -205,16 +216,6 @@ struct Q5K {
       {-1.4f, 31.6f}, {1.0f, 29.8f}};
 };
 
-// Two bits of each element, four planes of 32 in every 32 bytes.
-void pack_two_bits(const uint8_t* levels, uint8_t* to) {
-  for (int n = 0; n < 2; ++n)
-    for (int i = 0; i < 32; ++i) {
-      const uint8_t* q = levels + 128 * n + i;
-      to[32 * n + i] =
-          static_cast<uint8_t>((q[0] & 3) | (q[32] & 3) << 2 | (q[64] & 3) << 4 | (q[96] & 3) << 6);
-    }
-}
-
 // Six bits of eight scales and eight minima, in 12 bytes.
 template <class Block>
 void pack_scales(const Block& block, uint8_t* to) {
@@ -223,13 +224,6 @@ void pack_scales(const Block& block, uint8_t* to) {
     to[k + 4] = static_cast<uint8_t>(block.minimum(k) | (block.minimum(k + 4) >> 4) << 6);
     to[k + 8] = static_cast<uint8_t>((block.scale(k + 4) & 15) | (block.minimum(k + 4) & 15) << 4);
   }
-}
-
-void pack_nibbles(const uint8_t* levels, uint8_t* to) {
-  for (int n = 0; n < 4; ++n)
-    for (int i = 0; i < 32; ++i)
-      to[32 * n + i] =
-          static_cast<uint8_t>((levels[64 * n + i] & 15) | (levels[64 * n + 32 + i] & 15) << 4);
 }
 
 }  // namespace
@@ -253,7 +247,7 @@ void encode_q4_k(const float* x, int64_t n, const float* importance, uint8_t* to
     store(block.d(), to);
     store(block.dmin(), to + 2);
     pack_scales(block, to + 4);
-    pack_nibbles(block.levels(), to + 16);
+    for (int k = 0; k < 4; ++k) pack_nibbles<32>(block.levels() + 64 * k, to + 16 + 32 * k);
   }
 }
 
@@ -269,7 +263,7 @@ void encode_q5_k(const float* x, int64_t n, const float* importance, uint8_t* to
       for (int k = 0; k < 8; ++k) bits |= (block.levels()[32 * k + i] >> 4) << k;
       to[16 + i] = static_cast<uint8_t>(bits);
     }
-    pack_nibbles(block.levels(), to + 48);
+    for (int k = 0; k < 4; ++k) pack_nibbles<32>(block.levels() + 64 * k, to + 48 + 32 * k);
   }
 }
 

@@ -2,6 +2,7 @@
 //
 // The block's scale follows from the largest of the groups' own; then every group is searched anew
 // among the scales that can be stored, and the block's scale is fitted to what came out.
+#include "lib/tensor/block_encoder_packing.hpp"
 #include "lib/tensor/block_encoder_parts.hpp"
 #include "lib/tensor/block_encoder_signed.hpp"
 
@@ -24,12 +25,10 @@ class SignedBlock {
       extreme_[p] = packs_[p].extreme();
     }
 
-    d_ = half(rough_scale() / Format::kLowCode, unit);
+    d_ = half_at_least(rough_scale() / Format::kLowCode, unit);
     for (int p = 0; p < kPacks; ++p) search(p, starts_of<Format, float>(importance));
-    for (int round = 0; round < Format::kRounds; ++round) {
-      refit(unit);
-      for (int p = 0; p < kPacks; ++p) refine(p);
-    }
+    refit(unit);
+    for (int p = 0; p < kPacks; ++p) refine(p);
     finish();
   }
 
@@ -70,11 +69,13 @@ class SignedBlock {
     for (const float start : starts) offer(p, base * start);
   }
 
-  // Levels for the scale that can be stored, a scale for those levels.
+  // Levels for scales that can be stored, the one found and those beside it; then scales for those
+  // levels.
   void refine(int p) {
-    const Float4 inverse = quotient(all(1.0f), fits_[p].scale);
+    const Float4 found = fits_[p].scale;
     fits_[p] = {};
-    offer(p, inverse);
+    for (const float step : {0.0f, -1.0f, 1.0f})
+      offer(p, quotient(all(1.0f), found + step * d_.value));
   }
 
   // The block's scale for the levels and the groups' scales as they are.
@@ -115,7 +116,7 @@ class SignedBlock {
 
 struct Q3K {
   using Levels = WholeLevels<-4, 3>;
-  static constexpr int kGroup = 16, kLowCode = -32, kRounds = 2;
+  static constexpr int kGroup = 16, kLowCode = -32;
   static constexpr float kRoughStarts[] = {-4.5f, -4.0f, -3.5f, 3.5f, 3.0f};
   static constexpr float kPlainStarts[] = {-4.2f, -3.2f, -4.6f, -3.8f, -4.9f, -4.0f, -4.4f};
   static constexpr float kWeightedStarts[] = {-4.5f, -6.3f, -3.7f, -3.1f, -7.8f, 4.7f,  -5.2f,
@@ -124,7 +125,7 @@ struct Q3K {
 
 struct Q6K {
   using Levels = WholeLevels<-32, 31>;
-  static constexpr int kGroup = 16, kLowCode = -128, kRounds = 2;
+  static constexpr int kGroup = 16, kLowCode = -128;
   static constexpr float kRoughStarts[] = {-32.0f};
   static constexpr float kPlainStarts[] = {-32.0f, -31.0f, -30.0f, -29.0f, 28.0f,
                                            -32.4f, -31.7f, -30.7f, -31.3f, -30.3f};
@@ -135,7 +136,7 @@ struct Q6K {
 
 struct Iq4Xs {
   using Levels = Iq4Levels;
-  static constexpr int kGroup = 32, kLowCode = -32, kRounds = 2;
+  static constexpr int kGroup = 32, kLowCode = -32;
   static constexpr float kRoughStarts[] = {-127.0f, 113.0f};
   static constexpr float kPlainStarts[] = {-130.0f, 114.0f, -123.0f, -137.0f, -108.0f,
                                            121.0f,  109.0f, -127.0f, -133.0f};
@@ -143,16 +144,6 @@ struct Iq4Xs {
       -134.0f, 116.0f, -156.0f, -123.0f, -105.0f, 135.0f, 110.0f, 155.0f,  -143.0f, -170.0f,
       -88.0f,  95.0f,  126.0f,  -112.0f, -128.0f, 143.0f, -99.0f, -119.0f, 88.0f,   -83.0f};
 };
-
-// Two bits of each element, four planes of 32 in every 32 bytes.
-void pack_two_bits(const uint8_t* levels, uint8_t* to) {
-  for (int n = 0; n < 2; ++n)
-    for (int i = 0; i < 32; ++i) {
-      const uint8_t* q = levels + 128 * n + i;
-      to[32 * n + i] =
-          static_cast<uint8_t>((q[0] & 3) | (q[32] & 3) << 2 | (q[64] & 3) << 4 | (q[96] & 3) << 6);
-    }
-}
 
 }  // namespace
 
@@ -186,10 +177,8 @@ void encode_q6_k(const float* x, int64_t n, const float* importance, uint8_t* to
     uint8_t high[256];
     for (int i = 0; i < 256; ++i) high[i] = static_cast<uint8_t>(block.level(i) >> 4);
     pack_two_bits(high, to + 128);
-    for (int half = 0; half < 2; ++half)
-      for (int i = 0; i < 64; ++i)
-        to[64 * half + i] = static_cast<uint8_t>((block.level(128 * half + i) & 15) |
-                                                 (block.level(128 * half + 64 + i) & 15) << 4);
+    pack_nibbles<64>(block.levels(), to);
+    pack_nibbles<64>(block.levels() + 128, to + 64);
     for (int k = 0; k < 16; ++k) to[192 + k] = static_cast<uint8_t>(block.scale(k));
     store(block.d(), to + 208);
   }
@@ -206,10 +195,7 @@ void encode_iq4_xs(const float* x, int64_t n, const float* importance, uint8_t* 
     for (int k = 0; k < 4; ++k)
       to[4 + k] = static_cast<uint8_t>(((block.scale(2 * k) + 32) & 15) |
                                        ((block.scale(2 * k + 1) + 32) & 15) << 4);
-    for (int k = 0; k < 8; ++k)
-      for (int i = 0; i < 16; ++i)
-        to[8 + 16 * k + i] =
-            static_cast<uint8_t>(block.level(32 * k + i) | block.level(32 * k + 16 + i) << 4);
+    for (int k = 0; k < 8; ++k) pack_nibbles<16>(block.levels() + 32 * k, to + 8 + 16 * k);
   }
 }
 

@@ -1,7 +1,9 @@
 // Encoders of the blocks of 32 elements. Four blocks at a time, one in each lane.
-#include <cstring>
+#include <algorithm>
+#include <cmath>
 
 #include "lib/tensor/block_encoder_affine.hpp"
+#include "lib/tensor/block_encoder_packing.hpp"
 #include "lib/tensor/block_encoder_parts.hpp"
 #include "lib/tensor/block_encoder_signed.hpp"
 
@@ -106,7 +108,8 @@ void encode_affine(const float* x, int64_t n_elements, const float* importance, 
     AffineFit fit;
     const auto offer = [&](Float4 inverse, Float4 offset) {
       const AffineSums s = sums_of<kHigh>(g, inverse, offset);
-      fit.offer(elements, s, least_squares(elements, s));
+      const Float4 scale = best_scale(elements, s);
+      fit.offer(elements, s, {scale, best_minimum(elements, s, scale)});
     };
     for (const auto& [first, last] : starts_of<Format, Ends>(importance))
       offer(base * (last - first), all(first));
