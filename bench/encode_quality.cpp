@@ -22,7 +22,7 @@
 namespace hadal {
 namespace {
 
-constexpr size_t kWidth = 1024;
+using test::kWidth;
 
 // ggml_quantize_chunk of ggml.h.
 using QuantizeChunk = size_t (*)(int type, const float* from, void* to, int64_t start,
@@ -157,18 +157,23 @@ void print_speeds(Comparison& comparison, const std::vector<Type>& types, const 
   std::printf("\n");
 }
 
-// What tests/tensor/encoder_errors.hpp holds: ggml's root mean square error as a part of the rows'.
+// tests/golden/ggml-encode-errors.json: ggml's squared error as a part of the rows' squares.
 void print_record(Comparison& comparison, const std::vector<Type>& types,
                   const std::vector<Rows>& all_rows, const std::vector<float>& importance) {
-  for (const Type& type : types)
-    for (const Rows& rows : all_rows) {
-      const std::vector<float> zeros(rows.x.size(), 0.0f);
-      std::printf("    {\"%s\", \"%s\"", name(type.dtype), rows.name.c_str());
-      for (const auto& w : {std::vector<float>(), importance})
-        std::printf(", %.6g",
-                    comparison.ggml(type, rows, w).error / test::squared_error(rows.x, zeros, w));
-      std::printf("},\n");
+  const std::vector<float> zeros(all_rows[0].x.size(), 0.0f);
+  for (size_t t = 0; t < types.size(); ++t) {
+    std::printf("%s\n  \"%s\": {", t == 0 ? "{" : ",", name(types[t].dtype));
+    for (size_t r = 0; r < all_rows.size(); ++r) {
+      const Rows& rows = all_rows[r];
+      const auto part = [&](const std::vector<float>& w) {
+        return comparison.ggml(types[t], rows, w).error / test::squared_error(rows.x, zeros, w);
+      };
+      std::printf("%s\"%s\": [%.6g, %.6g]", r == 0 ? "" : ", ", rows.name.c_str(), part({}),
+                  part(importance));
     }
+    std::printf("}");
+  }
+  std::printf("\n}\n");
 }
 
 int run(int argc, char** argv) {
@@ -201,7 +206,7 @@ int run(int argc, char** argv) {
 
   std::vector<Rows> all_rows;
   for (const test::Shape shape : test::kShapes)
-    all_rows.push_back(random_rows(shape, record ? 32 : 256));
+    all_rows.push_back(random_rows(shape, record ? test::kRecordedRows : 256));
   const std::vector<float> importance = test::random_importance(1, kWidth);
   if (record) {
     print_record(comparison, types, all_rows, importance);

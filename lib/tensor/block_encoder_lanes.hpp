@@ -39,6 +39,24 @@ inline Float4 quotient(Float4 a, Float4 b) {
   return select(zero, all(0.0f), a / select(zero, all(1.0f), b));
 }
 
+// One over a scale or a range, to begin at: 0, at which nothing is found, where it is too small to
+// mean anything beside elements of 1, which it would send to where squares overflow.
+inline Float4 inverse_of(Float4 scale) {
+  return select(magnitude(scale) < 0x1p-30f, all(0.0f), quotient(all(1.0f), scale));
+}
+// The same for a scale that was found: of zero, an inverse that makes all levels zero.
+inline Float4 inverse_of_found(Float4 scale) {
+  return select(magnitude(scale) < 0x1p-30f, all(0x1p-20f), quotient(all(1.0f), scale));
+}
+
+// For the levels at last, which are clamped: of scales that are small because f16 has no larger
+// ones, too.
+inline Float4 inverse_for_levels(Float4 scale) {
+  return select(magnitude(scale) < 0x1p-120f, all(0.0f), quotient(all(1.0f), scale));
+}
+
+inline float sum(Float4 x) { return (x[0] + x[1]) + (x[2] + x[3]); }
+
 // A power of two and its inverse. Blocks are scaled by one before they are looked at, so that no
 // square overflows; whatever is so small that 2^100 does not make it visible is zero in f16 anyway.
 struct Unit {
@@ -109,16 +127,14 @@ struct Groups {
     }
   }
 
-  // The element of largest magnitude, with its sign; zero if nothing can be made of it beside the
-  // largest elements of the block.
+  // The element of largest magnitude, with its sign.
   Float4 extreme() const {
     Float4 low = x[0], high = x[0];
     for (int i = 1; i < kSize; ++i) {
       low = lesser(low, x[i]);
       high = greater(high, x[i]);
     }
-    const Float4 found = select(-low > high, low, high);
-    return select(magnitude(found) < 0x1p-60f, all(0.0f), found);
+    return select(-low > high, low, high);
   }
 };
 

@@ -68,44 +68,64 @@ struct Iq4Levels {
 };
 inline constexpr Iq4Levels::Tables Iq4Levels::kTables = Iq4Levels::tables();
 
+// The levels nearest to v = x * inverse, and what is left, r = v - level: weighted sums.
 struct SignedSums {
-  Float4 xl = {}, ll = {};
+  Float4 inverse;
+  Float4 ll = {}, rr = {}, rl = {};
 };
 
-// The sums of the levels that `inverse`, one over the scale, gives.
 template <class Levels, int kSize>
 SignedSums sums_of(const Groups<kSize>& g, Float4 inverse) {
-  SignedSums s;
+  SignedSums s = {inverse};
   for (int i = 0; i < kSize; ++i) {
-    const Float4 level = Levels::nearest_level(g.x[i] * inverse);
-    const Float4 weighted = g.w[i] * level;
-    s.xl += weighted * g.x[i];
-    s.ll += weighted * level;
+    const Float4 v = g.x[i] * inverse;
+    const Float4 level = Levels::nearest_level(v);
+    const Float4 rest = v - level, weighted_rest = g.w[i] * rest;
+    s.ll += g.w[i] * level * level;
+    s.rr += weighted_rest * rest;
+    s.rl += weighted_rest * level;
   }
   return s;
 }
 
-// The best scale found so far, and its error less sum w x^2: zero for the scale zero.
+// The best scale found so far, and its error.
 struct SignedFit {
-  Float4 scale = {}, error = {};
-  SignedSums sums;
+  Float4 scale = {};
+  Float4 error;
+  // Weighted sums for the levels of the fit: level squared; what is left of x, times level.
+  Float4 ll = {}, rest_l = {};
 
-  // Takes what is better. Where scales are whole multiples (low to high) of step, it is judged by
-  // the nearest of them.
-  void offer(const SignedSums& s, float step, float inverse_step, float low, float high) {
-    const Float4 code = nearest(clamp(quotient(s.xl, s.ll) * inverse_step, low, high));
-    offer(s, code * step);
+  // Nothing found yet: the error of encoding zeros.
+  template <int kSize>
+  explicit SignedFit(const Groups<kSize>& g) : error() {
+    for (int i = 0; i < kSize; ++i) error += g.w[i] * g.x[i] * g.x[i];
   }
-  void offer(const SignedSums& s) { offer(s, quotient(s.xl, s.ll)); }
+  SignedFit() = default;
+
+  void offer(const SignedSums& s) {
+    const Float4 step = quotient(all(1.0f), s.inverse);
+    offer(s, step, best_scale(s, step));
+  }
+  // For scales that are whole multiples, low to high, of unit.
+  void offer(const SignedSums& s, float unit, float inverse_unit, float low, float high) {
+    const Float4 step = quotient(all(1.0f), s.inverse);
+    offer(s, step, nearest(clamp(best_scale(s, step) * inverse_unit, low, high)) * unit);
+  }
 
  private:
-  void offer(const SignedSums& s, Float4 t) {
-    const Float4 e = t * (t * s.ll - 2.0f * s.xl);
-    const Int4 better = e < error;
+  // v ~ level * (1 + a).
+  static Float4 best_scale(const SignedSums& s, Float4 step) {
+    return select(s.ll == 0.0f, all(0.0f), (1.0f + quotient(s.rl, s.ll)) * step);
+  }
+  void offer(const SignedSums& s, Float4 step, Float4 t) {
+    const Float4 a = t * s.inverse - 1.0f;
+    const Float4 left_l = s.rl - a * s.ll;
+    const Float4 now = step * step * (s.rr - a * (s.rl + left_l));
+    const Int4 better = (now < error) & (s.inverse != 0.0f);
     scale = select(better, t, scale);
-    error = select(better, e, error);
-    sums.xl = select(better, s.xl, sums.xl);
-    sums.ll = select(better, s.ll, sums.ll);
+    error = select(better, now, error);
+    ll = select(better, s.ll, ll);
+    rest_l = select(better, left_l * step, rest_l);
   }
 };
 

@@ -54,7 +54,7 @@ class AffineBlock {
     }
     const Float4 range = high - low;
     low_[p] = low;
-    base_[p] = quotient(all(1.0f), select(range < 0x1p-60f, all(0.0f), range));
+    base_[p] = inverse_of(range);
   }
 
   AffineSums sums(int p, Ends ends) const {
@@ -67,12 +67,13 @@ class AffineBlock {
   void rough(Unit unit) {
     float largest_scale = 0.0f, largest_minimum = 0.0f;
     for (int p = 0; p < kPacks; ++p) {
-      AffineFit fit;
+      const ElementSums& e = elements_[p];
+      AffineFit fit(e);
       for (const Ends& ends : Format::kRoughStarts) {
         const AffineSums s = sums(p, ends);
-        const Float4 scale = best_scale_below_zero(elements_[p], s);
-        fit.offer(elements_[p], s,
-                  {scale, greater(best_minimum(elements_[p], s, scale), all(0.0f))});
+        const Float4 step = quotient(all(1.0f), s.inverse);
+        const Float4 scale = best_scale_below_zero(e, s, step);
+        fit.offer(e, s, step, {scale, greater(best_minimum(e, s, scale, step), all(0.0f))});
       }
       for (int lane = 0; lane < 4; ++lane) {
         largest_scale = std::max(largest_scale, fit.found.scale[lane]);
@@ -94,17 +95,18 @@ class AffineBlock {
   // one wanted, each with the minimum that suits it.
   void offer(int p, const AffineSums& s) {
     const ElementSums& e = elements_[p];
-    const Float4 wanted = best_scale_below_zero(e, s) * inverse_d_;
+    const Float4 step = quotient(all(1.0f), s.inverse);
+    const Float4 wanted = best_scale_below_zero(e, s, step) * inverse_d_;
     const Float4 below = nearest(clamp(wanted - 0.5f, 0.0f, kHighCode));
     for (const Float4 code : {below, lesser(below + 1.0f, all(kHighCode))}) {
       const Float4 scale = code * d_.value;
-      const Float4 minimum = best_minimum(e, s, scale) * inverse_dmin_;
-      fits_[p].offer(e, s, {scale, nearest(clamp(minimum, 0.0f, kHighCode)) * dmin_.value});
+      const Float4 minimum = best_minimum(e, s, scale, step) * inverse_dmin_;
+      fits_[p].offer(e, s, step, {scale, nearest(clamp(minimum, 0.0f, kHighCode)) * dmin_.value});
     }
   }
 
   void search(int p, std::span<const Ends> starts) {
-    fits_[p] = {};
+    fits_[p] = AffineFit(elements_[p]);
     for (const Ends& ends : starts) offer(p, sums(p, ends));
   }
 
@@ -112,9 +114,9 @@ class AffineBlock {
   // then scales and minima for those levels.
   void refine(int p, int reach) {
     const ScaleAndMinimum found = fits_[p].found;
-    fits_[p] = {};
+    fits_[p] = AffineFit(elements_[p]);
     for (int a = -reach; a <= reach; ++a) {
-      const Float4 inverse = quotient(all(1.0f), found.scale + static_cast<float>(a) * d_.value);
+      const Float4 inverse = inverse_of_found(found.scale + static_cast<float>(a) * d_.value);
       for (int b = -reach; b <= reach; ++b) {
         const Float4 minimum = found.minimum + static_cast<float>(b) * dmin_.value;
         offer(p, sums_of<kHigh>(packs_[p], inverse, minimum * inverse));
@@ -122,27 +124,27 @@ class AffineBlock {
     }
   }
 
-  // The block's two floats for the levels and whole numbers as they are: least squares again.
+  // The block's two floats for the levels and whole numbers as they are: least squares again, as
+  // corrections.
   void refit(Unit unit) {
-    float aall = 0, axl = 0, abl = 0, bbw = 0, bx = 0;
+    Float4 aa = {}, ab = {}, bb = {}, ar = {}, br = {};
     for (int p = 0; p < kPacks; ++p) {
-      const Float4 a = fits_[p].found.scale * inverse_d_,
-                   b = fits_[p].found.minimum * inverse_dmin_;
-      const AffineSums& s = fits_[p].sums;
-      const auto across = [](Float4 v) { return (v[0] + v[1]) + (v[2] + v[3]); };
-      aall += across(a * a * s.ll);
-      axl += across(a * s.xl);
-      abl += across(a * b * s.l);
-      bbw += across(b * b * elements_[p].w);
-      bx += across(b * elements_[p].x);
+      const AffineFit& fit = fits_[p];
+      const Float4 a = fit.found.scale * inverse_d_, b = fit.found.minimum * inverse_dmin_;
+      aa += a * a * fit.ll;
+      ab += a * b * fit.l;
+      bb += b * b * elements_[p].w;
+      ar += a * fit.rest_l;
+      br += b * fit.rest;
     }
-    // d aall - dmin abl = axl;  d abl - dmin bbw = bx
-    const float determinant = aall * bbw - abl * abl;
-    const float d = axl * bbw - bx * abl, dmin = axl * abl - bx * aall;
-    if (determinant > 1e-6f * aall * bbw && d > 0.0f && dmin > 0.0f) {
-      set(half(d / determinant, unit), half(dmin / determinant, unit));
-    } else if (bbw == 0.0f && aall > 0.0f) {
-      set(half(axl / aall, unit), dmin_);
+    // d aa - dmin ab = ar;  d ab - dmin bb = br
+    const float determinant = sum(aa) * sum(bb) - sum(ab) * sum(ab);
+    if (determinant > 1e-6f * sum(aa) * sum(bb)) {
+      const float d = d_.value + (sum(ar) * sum(bb) - sum(br) * sum(ab)) / determinant;
+      const float dmin = dmin_.value + (sum(ar) * sum(ab) - sum(br) * sum(aa)) / determinant;
+      if (d > 0.0f && dmin > 0.0f) set(half(d, unit), half(dmin, unit));
+    } else if (sum(bb) == 0.0f && sum(aa) > 0.0f) {
+      set(half(d_.value + sum(ar) / sum(aa), unit), dmin_);
     }
   }
 
@@ -155,7 +157,7 @@ class AffineBlock {
         scales_[4 * p + lane] = static_cast<uint8_t>(scale[lane]);
         minima_[4 * p + lane] = static_cast<uint8_t>(minimum[lane]);
       }
-      const Float4 inverse = quotient(all(1.0f), a * d_.value), offset = b * dmin_.value * inverse;
+      const Float4 inverse = inverse_for_levels(a * d_.value), offset = b * dmin_.value * inverse;
       for (int i = 0; i < kSize; ++i) {
         const Int4 level = whole(nearest(clamp(packs_[p].x[i] * inverse + offset, 0.0f, kHigh)));
         for (int lane = 0; lane < 4; ++lane)

@@ -47,8 +47,8 @@ class SignedBlock {
   float rough_scale() const {
     float largest = 0.0f;
     for (int p = 0; p < kPacks; ++p) {
-      const Float4 base = quotient(all(1.0f), extreme_[p]);
-      SignedFit fit;
+      const Float4 base = inverse_of(extreme_[p]);
+      SignedFit fit(packs_[p]);
       for (const float start : Format::kRoughStarts)
         fit.offer(sums_of<Levels>(packs_[p], base * start));
       for (int lane = 0; lane < 4; ++lane)
@@ -57,15 +57,16 @@ class SignedBlock {
     return largest;
   }
 
+  float inverse_d() const { return d_.value == 0.0f ? 0.0f : 1.0f / d_.value; }
+
   void offer(int p, Float4 inverse) {
-    fits_[p].offer(sums_of<Levels>(packs_[p], inverse), d_.value,
-                   d_.value == 0.0f ? 0.0f : 1.0f / d_.value, Format::kLowCode,
+    fits_[p].offer(sums_of<Levels>(packs_[p], inverse), d_.value, inverse_d(), Format::kLowCode,
                    -Format::kLowCode - 1);
   }
 
   void search(int p, std::span<const float> starts) {
-    const Float4 base = quotient(all(1.0f), extreme_[p]);
-    fits_[p] = {};
+    const Float4 base = inverse_of(extreme_[p]);
+    fits_[p] = SignedFit(packs_[p]);
     for (const float start : starts) offer(p, base * start);
   }
 
@@ -73,29 +74,26 @@ class SignedBlock {
   // levels.
   void refine(int p) {
     const Float4 found = fits_[p].scale;
-    fits_[p] = {};
-    for (const float step : {0.0f, -1.0f, 1.0f})
-      offer(p, quotient(all(1.0f), found + step * d_.value));
+    fits_[p] = SignedFit(packs_[p]);
+    for (const float step : {0.0f, -1.0f, 1.0f}) offer(p, inverse_of(found + step * d_.value));
   }
 
   // The block's scale for the levels and the groups' scales as they are.
   void refit(Unit unit) {
-    float xl = 0.0f, ll = 0.0f;
-    if (d_.value == 0.0f) return;
-    for (int p = 0; p < kPacks; ++p) {
-      const Float4 code = fits_[p].scale / d_.value;
-      const Float4 a = code * fits_[p].sums.xl, b = code * code * fits_[p].sums.ll;
-      xl += (a[0] + a[1]) + (a[2] + a[3]);
-      ll += (b[0] + b[1]) + (b[2] + b[3]);
+    Float4 rest = {}, squares = {};
+    for (const SignedFit& fit : fits_) {
+      const Float4 code = fit.scale * inverse_d();
+      rest += code * fit.rest_l;
+      squares += code * code * fit.ll;
     }
-    if (ll > 0.0f) d_ = half(xl / ll, unit);
+    if (sum(squares) > 0.0f) d_ = half(d_.value + sum(rest) / sum(squares), unit);
   }
 
   void finish() {
     for (int p = 0; p < kPacks; ++p) {
-      const Float4 code = d_.value == 0.0f ? all(0.0f) : nearest(fits_[p].scale / d_.value);
+      const Float4 code = nearest(fits_[p].scale * inverse_d());
       const Int4 whole_code = whole(code);
-      const Float4 inverse = quotient(all(1.0f), code * d_.value);
+      const Float4 inverse = inverse_for_levels(code * d_.value);
       for (int lane = 0; lane < 4; ++lane)
         scales_[4 * p + lane] = static_cast<int8_t>(whole_code[lane]);
       for (int i = 0; i < kSize; ++i) {

@@ -62,12 +62,12 @@ void encode_signed(const float* x, int64_t n_elements, const float* importance, 
     blocks.load(x + begin, n_elements - begin,
                 importance == nullptr ? nullptr : importance + begin);
     const Packed& g = blocks.groups;
-    const Float4 base = quotient(all(1.0f), g.extreme());
-    SignedFit fit;
+    const Float4 base = inverse_of(g.extreme());
+    SignedFit fit(g);
     for (const float start : starts_of<Format, float>(importance))
       fit.offer(sums_of<Levels>(g, base * start));
     for (int round = 0; round < Format::kRounds; ++round)
-      fit.offer(sums_of<Levels>(g, quotient(all(1.0f), fit.scale)));
+      fit.offer(sums_of<Levels>(g, inverse_of(fit.scale)));
 
     Half d[4];
     Float4 stored;
@@ -75,7 +75,7 @@ void encode_signed(const float* x, int64_t n_elements, const float* importance, 
       d[lane] = half(fit.scale[lane], blocks.units[lane]);
       stored[lane] = d[lane].value;
     }
-    const Float4 inverse = quotient(all(1.0f), stored);
+    const Float4 inverse = inverse_for_levels(stored);
     for (int i = 0; i < 32; ++i) codes.of[i] = Levels::code(g.x[i] * inverse);
     for (int lane = 0; lane < 4 && begin + 32 * lane < n_elements; ++lane) {
       store(d[lane].bits, to);
@@ -104,17 +104,17 @@ void encode_affine(const float* x, int64_t n_elements, const float* importance, 
     for (Float4& value : g.x) value -= low;
     const ElementSums elements = sums_of_elements(g);
     const Float4 range = high - low;
-    const Float4 base = quotient(all(1.0f), select(range < 0x1p-60f, all(0.0f), range));
-    AffineFit fit;
+    const Float4 base = inverse_of(range);
+    AffineFit fit(elements);
     const auto offer = [&](Float4 inverse, Float4 offset) {
       const AffineSums s = sums_of<kHigh>(g, inverse, offset);
-      const Float4 scale = best_scale(elements, s);
-      fit.offer(elements, s, {scale, best_minimum(elements, s, scale)});
+      const Float4 step = quotient(all(1.0f), inverse), scale = best_scale(elements, s, step);
+      fit.offer(elements, s, step, {scale, best_minimum(elements, s, scale, step)});
     };
     for (const auto& [first, last] : starts_of<Format, Ends>(importance))
       offer(base * (last - first), all(first));
     for (int round = 0; round < Format::kRounds; ++round) {
-      const Float4 inverse = quotient(all(1.0f), fit.found.scale);
+      const Float4 inverse = inverse_of_found(fit.found.scale);
       offer(inverse, fit.found.minimum * inverse);
     }
 
@@ -125,14 +125,14 @@ void encode_affine(const float* x, int64_t n_elements, const float* importance, 
       offset[lane] = low[lane] - m[lane].value;
     }
     // The minimum is rounded, which may be by much beside a small range: the scale follows it.
-    const Float4 inverse_found = quotient(all(1.0f), fit.found.scale);
+    const Float4 inverse_found = inverse_of_found(fit.found.scale);
     const AffineSums s = sums_of<kHigh>(g, inverse_found, offset * inverse_found);
-    const Float4 scale = quotient(s.xl + offset * s.l, s.ll);
+    const Float4 scale = fit.found.scale * (1.0f + quotient(s.rl, s.ll));
     for (int lane = 0; lane < 4; ++lane) {
       d[lane] = half(scale[lane], blocks.units[lane]);
       stored[lane] = d[lane].value;
     }
-    const Float4 inverse = quotient(all(1.0f), stored);
+    const Float4 inverse = inverse_for_levels(stored);
     for (int i = 0; i < 32; ++i)
       codes.of[i] = whole(nearest(clamp((g.x[i] + offset) * inverse, 0.0f, kHigh)));
     for (int lane = 0; lane < 4 && begin + 32 * lane < n_elements; ++lane) {
@@ -200,17 +200,23 @@ struct Q5_1 {
 
 }  // namespace
 
-// The largest magnitude becomes 127: as everybody writes it, byte for byte.
+// The largest magnitude becomes 127. As everybody writes it, byte for byte, the levels are those of
+// the scale before it is rounded; but not where rounding an f16 costs more than a level.
 void encode_q8_0(const float* x, int64_t n_elements, const float* /*importance*/, uint8_t* to) {
   for (int64_t begin = 0; begin < n_elements; begin += 32, to += 34) {
     const float* from = x + begin;
-    const Unit unit = unit_of(largest_magnitude(from, 32));
-    const float largest = largest_magnitude(from, 32) * unit.down;
-    const Half d = half(largest / 127.0f, unit);
-    const float inverse = d.value == 0.0f ? 0.0f : 1.0f / (largest / 127.0f);
+    const float largest = largest_magnitude(from, 32);
+    const Unit unit = unit_of(largest);
+    const float step = largest * unit.down / 127.0f;
+    const Half d = half_at_least(step, unit);
+    const bool is_subnormal = (d.bits & 0x7c00) == 0, is_largest = (d.bits & 0x7fff) == 0x7bff;
+    const float divisor = is_subnormal || is_largest ? d.value : step;
+    const float inverse = divisor == 0.0f ? 0.0f : 1.0f / divisor;
     store(d.bits, to);
-    for (int i = 0; i < 32; ++i)
-      to[2 + i] = static_cast<uint8_t>(std::lround(from[i] * unit.down * inverse));
+    for (int i = 0; i < 32; ++i) {
+      const float level = std::clamp(from[i] * unit.down * inverse, -127.0f, 127.0f);
+      to[2 + i] = static_cast<uint8_t>(static_cast<int8_t>(std::lround(level)));
+    }
   }
 }
 

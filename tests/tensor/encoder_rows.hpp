@@ -8,6 +8,11 @@
 
 namespace hadal::test {
 
+inline constexpr size_t kWidth = 1024;
+// As many as tests/golden/ggml-encode-errors.json was recorded with: seeds 1 to 32; importance with
+// seed 1.
+inline constexpr size_t kRecordedRows = 32;
+
 class Draws {
  public:
   explicit Draws(uint64_t seed) : state_(seed) {}
@@ -60,7 +65,7 @@ inline const char* shape_name(Shape shape) {
 }
 
 // As wide as weights of large models are.
-inline std::vector<float> random_row(Shape shape, uint64_t seed, size_t n) {
+inline std::vector<float> random_row(Shape shape, uint64_t seed, size_t n = kWidth) {
   Draws draws(seed * 4 + static_cast<uint64_t>(shape));
   std::vector<float> row(n);
   for (float& x : row) {
@@ -77,7 +82,7 @@ inline std::vector<float> random_row(Shape shape, uint64_t seed, size_t n) {
 }
 
 // Mean squares of inputs: most within a factor of ten or so, one in a hundred far above.
-inline std::vector<float> random_importance(uint64_t seed, size_t n) {
+inline std::vector<float> random_importance(uint64_t seed, size_t n = kWidth) {
   Draws draws(seed ^ 0x5bd1e995u);
   std::vector<float> importance(n);
   for (float& w : importance) {
