@@ -21,15 +21,12 @@ struct ScaleAndMinimum {
 
 // What does not depend on the levels.
 struct ElementSums {
-  Float4 w = {}, one_over_w = {}, xx = {};
+  Float4 w = {}, one_over_w = {};
 };
 template <int kSize>
 ElementSums sums_of_elements(const Groups<kSize>& g) {
   ElementSums s;
-  for (int i = 0; i < kSize; ++i) {
-    s.w += g.w[i];
-    s.xx += g.w[i] * g.x[i] * g.x[i];
-  }
+  for (int i = 0; i < kSize; ++i) s.w += g.w[i];
   s.one_over_w = 1.0f / s.w;
   return s;
 }
@@ -92,8 +89,8 @@ struct AffineFit {
   // level.
   Float4 l = {}, ll = {}, rest = {}, rest_l = {};
 
-  // Nothing found yet: the error of encoding zeros.
-  explicit AffineFit(const ElementSums& e) : error(e.xx) {}
+  // Nothing found yet.
+  explicit AffineFit(Float4 squares) : error(squares) {}
   AffineFit() = default;
 
   void offer(const ElementSums& e, const AffineSums& s, Float4 step, const ScaleAndMinimum& f) {

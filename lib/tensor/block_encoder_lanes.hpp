@@ -118,12 +118,15 @@ template <int kSize>
 struct Groups {
   static constexpr size_t kCount = kSize;
   Float4 x[kCount], w[kCount];
+  Float4 squares;  // sum w x^2: the error of encoding zeros
 
   // Group g begins at values + g * kSize.
   void load(const float* values, const float* weights) {
+    squares = all(0.0f);
     for (int i = 0; i < kSize; ++i) {
       x[i] = Float4{values[i], values[kSize + i], values[2 * kSize + i], values[3 * kSize + i]};
       w[i] = Float4{weights[i], weights[kSize + i], weights[2 * kSize + i], weights[3 * kSize + i]};
+      squares += w[i] * x[i] * x[i];
     }
   }
 

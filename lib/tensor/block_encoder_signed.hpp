@@ -95,11 +95,9 @@ struct SignedFit {
   // Weighted sums for the levels of the fit: level squared; what is left of x, times level.
   Float4 ll = {}, rest_l = {};
 
-  // Nothing found yet: the error of encoding zeros.
+  // Nothing found yet.
   template <int kSize>
-  explicit SignedFit(const Groups<kSize>& g) : error() {
-    for (int i = 0; i < kSize; ++i) error += g.w[i] * g.x[i] * g.x[i];
-  }
+  explicit SignedFit(const Groups<kSize>& g) : error(g.squares) {}
   SignedFit() = default;
 
   void offer(const SignedSums& s) {

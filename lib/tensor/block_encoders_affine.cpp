@@ -68,7 +68,7 @@ class AffineBlock {
     float largest_scale = 0.0f, largest_minimum = 0.0f;
     for (int p = 0; p < kPacks; ++p) {
       const ElementSums& e = elements_[p];
-      AffineFit fit(e);
+      AffineFit fit(packs_[p].squares);
       for (const Ends& ends : Format::kRoughStarts) {
         const AffineSums s = sums(p, ends);
         const Float4 step = quotient(all(1.0f), s.inverse);
@@ -106,7 +106,7 @@ class AffineBlock {
   }
 
   void search(int p, std::span<const Ends> starts) {
-    fits_[p] = AffineFit(elements_[p]);
+    fits_[p] = AffineFit(packs_[p].squares);
     for (const Ends& ends : starts) offer(p, sums(p, ends));
   }
 
@@ -114,7 +114,7 @@ class AffineBlock {
   // then scales and minima for those levels.
   void refine(int p, int reach) {
     const ScaleAndMinimum found = fits_[p].found;
-    fits_[p] = AffineFit(elements_[p]);
+    fits_[p] = AffineFit(packs_[p].squares);
     for (int a = -reach; a <= reach; ++a) {
       const Float4 inverse = inverse_of_found(found.scale + static_cast<float>(a) * d_.value);
       for (int b = -reach; b <= reach; ++b) {

@@ -101,11 +101,15 @@ void encode_affine(const float* x, int64_t n_elements, const float* importance, 
       high = greater(high, g.x[i]);
     }
     // From the smallest on, so that a block far from zero keeps its digits.
-    for (Float4& value : g.x) value -= low;
+    g.squares = all(0.0f);
+    for (int i = 0; i < 32; ++i) {
+      g.x[i] -= low;
+      g.squares += g.w[i] * g.x[i] * g.x[i];
+    }
     const ElementSums elements = sums_of_elements(g);
     const Float4 range = high - low;
     const Float4 base = inverse_of(range);
-    AffineFit fit(elements);
+    AffineFit fit(g.squares);
     const auto offer = [&](Float4 inverse, Float4 offset) {
       const AffineSums s = sums_of<kHigh>(g, inverse, offset);
       const Float4 step = quotient(all(1.0f), inverse), scale = best_scale(elements, s, step);
