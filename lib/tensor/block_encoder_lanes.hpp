@@ -8,6 +8,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "lib/base/float_formats.hpp"
@@ -69,10 +70,17 @@ inline Unit unit_of(float largest) {
           std::bit_cast<float>(static_cast<uint32_t>(127 - e) << 23)};
 }
 
+inline Float4 load4(const float* from) {
+  Float4 x;
+  std::memcpy(&x, from, sizeof x);
+  return x;
+}
+
+// Of n numbers, a multiple of four.
 inline float largest_magnitude(const float* x, int n) {
-  float largest = 0.0f;
-  for (int i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
-  return largest;
+  Float4 largest = {};
+  for (int i = 0; i < n; i += 4) largest = greater(largest, magnitude(load4(x + i)));
+  return std::max(std::max(largest[0], largest[1]), std::max(largest[2], largest[3]));
 }
 
 // An f16 as it will be stored, and its value in the block's unit. Too large ones become the largest
@@ -95,10 +103,10 @@ inline Half half_at_least(float value, Unit unit) {
   return {bits, float_from_f16(bits) * unit.down};
 }
 
-// Weights of n elements: the importance in a unit of its own, or ones where there is none. A floor
+// Weights of n elements: the importance in a unit of its own, or ones where it is zero. A floor
 // keeps elements without importance from being encoded as just anything, and sums from being zero.
 inline void weights_of(const float* importance, int n, float* w) {
-  const float largest = importance == nullptr ? 0.0f : largest_magnitude(importance, n);
+  const float largest = largest_magnitude(importance, n);
   if (!(largest > 0.0f)) return std::fill(w, w + n, 1.0f);
   const float scale = unit_of(largest).down;
   for (int i = 0; i < n; ++i) w[i] = importance[i] * scale + 0x1p-24f;
@@ -120,14 +128,16 @@ struct Groups {
   Float4 x[kCount], w[kCount];
   Float4 squares;  // sum w x^2: the error of encoding zeros
 
-  // Group g begins at values + g * kSize.
+  // Group g begins at values + g * kSize. Null weights are ones.
   void load(const float* values, const float* weights) {
-    squares = all(0.0f);
-    for (int i = 0; i < kSize; ++i) {
-      x[i] = Float4{values[i], values[kSize + i], values[2 * kSize + i], values[3 * kSize + i]};
-      w[i] = Float4{weights[i], weights[kSize + i], weights[2 * kSize + i], weights[3 * kSize + i]};
-      squares += w[i] * x[i] * x[i];
+    transpose(values, x);
+    if (weights != nullptr) {
+      transpose(weights, w);
+    } else {
+      for (Float4& one : w) one = all(1.0f);
     }
+    squares = all(0.0f);
+    for (int i = 0; i < kSize; ++i) squares += w[i] * x[i] * x[i];
   }
 
   // The element of largest magnitude, with its sign.
@@ -138,6 +148,22 @@ struct Groups {
       high = greater(high, x[i]);
     }
     return select(-low > high, low, high);
+  }
+
+ private:
+  static void transpose(const float* from, Float4* to) {
+    for (int i = 0; i < kSize; i += 4) {
+      const Float4 a = load4(from + i), b = load4(from + kSize + i);
+      const Float4 c = load4(from + 2 * kSize + i), d = load4(from + 3 * kSize + i);
+      const Float4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+      const Float4 cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+      const Float4 ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+      const Float4 cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+      to[i] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+      to[i + 1] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+      to[i + 2] = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+      to[i + 3] = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+    }
   }
 };
 

@@ -3,11 +3,24 @@
 
 #include <cstdint>
 
+#include "lib/tensor/block_encoder_lanes.hpp"
+
 namespace hadal::encoders {
 
 inline void store(uint16_t bits, uint8_t* to) {
   to[0] = static_cast<uint8_t>(bits & 255);
   to[1] = static_cast<uint8_t>(bits >> 8);
+}
+inline void store(uint32_t bits, uint8_t* to) {
+  to[0] = static_cast<uint8_t>(bits & 255);
+  to[1] = static_cast<uint8_t>(bits >> 8 & 255);
+  to[2] = static_cast<uint8_t>(bits >> 16 & 255);
+  to[3] = static_cast<uint8_t>(bits >> 24);
+}
+
+// Bytes of four neighbours in each of four lanes: a lane's in a row, the first in the low bits.
+inline Int4 in_a_row(const Int4* bytes) {
+  return bytes[0] | (bytes[1] << 8) | (bytes[2] << 16) | (bytes[3] << 24);
 }
 
 // Low nibbles: kHalf elements, high nibbles: those after them.

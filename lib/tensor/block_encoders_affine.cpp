@@ -19,9 +19,9 @@ class AffineBlock {
     alignas(16) float x[256], w[256];
     const Unit unit = unit_of(largest_magnitude(values, 256));
     for (int i = 0; i < 256; ++i) x[i] = values[i] * unit.down;
-    weights_of(importance, 256, w);
+    if (importance != nullptr) weights_of(importance, 256, w);
     for (int p = 0; p < kPacks; ++p) {
-      packs_[p].load(x + 4 * kSize * p, w + 4 * kSize * p);
+      packs_[p].load(x + 4 * kSize * p, importance == nullptr ? nullptr : w + 4 * kSize * p);
       elements_[p] = sums_of_elements(packs_[p]);
       find_ends(p);
     }
@@ -158,10 +158,13 @@ class AffineBlock {
         minima_[4 * p + lane] = static_cast<uint8_t>(minimum[lane]);
       }
       const Float4 inverse = inverse_for_levels(a * d_.value), offset = b * dmin_.value * inverse;
-      for (int i = 0; i < kSize; ++i) {
-        const Int4 level = whole(nearest(clamp(packs_[p].x[i] * inverse + offset, 0.0f, kHigh)));
+      for (int i = 0; i < kSize; i += 4) {
+        Int4 level[4];
+        for (int k = 0; k < 4; ++k)
+          level[k] = whole(nearest(clamp(packs_[p].x[i + k] * inverse + offset, 0.0f, kHigh)));
+        const Int4 row = in_a_row(level);
         for (int lane = 0; lane < 4; ++lane)
-          levels_[(4 * p + lane) * kSize + i] = static_cast<uint8_t>(level[lane]);
+          store(static_cast<uint32_t>(row[lane]), levels_ + (4 * p + lane) * kSize + i);
       }
     }
   }

@@ -19,9 +19,9 @@ class SignedBlock {
     alignas(16) float x[256], w[256];
     const Unit unit = unit_of(largest_magnitude(values, 256));
     for (int i = 0; i < 256; ++i) x[i] = values[i] * unit.down;
-    weights_of(importance, 256, w);
+    if (importance != nullptr) weights_of(importance, 256, w);
     for (int p = 0; p < kPacks; ++p) {
-      packs_[p].load(x + 4 * kSize * p, w + 4 * kSize * p);
+      packs_[p].load(x + 4 * kSize * p, importance == nullptr ? nullptr : w + 4 * kSize * p);
       extreme_[p] = packs_[p].extreme();
     }
 
@@ -96,10 +96,12 @@ class SignedBlock {
       const Float4 inverse = inverse_for_levels(code * d_.value);
       for (int lane = 0; lane < 4; ++lane)
         scales_[4 * p + lane] = static_cast<int8_t>(whole_code[lane]);
-      for (int i = 0; i < kSize; ++i) {
-        const Int4 level = Levels::code(packs_[p].x[i] * inverse);
+      for (int i = 0; i < kSize; i += 4) {
+        Int4 level[4];
+        for (int k = 0; k < 4; ++k) level[k] = Levels::code(packs_[p].x[i + k] * inverse);
+        const Int4 row = in_a_row(level);
         for (int lane = 0; lane < 4; ++lane)
-          levels_[(4 * p + lane) * kSize + i] = static_cast<uint8_t>(level[lane]);
+          store(static_cast<uint32_t>(row[lane]), levels_ + (4 * p + lane) * kSize + i);
       }
     }
   }

@@ -1,6 +1,7 @@
 // Encoders of the blocks of 32 elements. Four blocks at a time, one in each lane.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "lib/tensor/block_encoder_affine.hpp"
 #include "lib/tensor/block_encoder_packing.hpp"
@@ -22,17 +23,17 @@ struct FourBlocks {
     for (int b = 0; b < 4; ++b) {
       float* to = scaled + 32 * b;
       if (32 * b >= n_elements) {
+        units[b] = unit_of(0.0f);
         std::fill(to, to + 32, 0.0f);
         std::fill(w + 32 * b, w + 32 * b + 32, 1.0f);
-        units[b] = unit_of(0.0f);
         continue;
       }
       const float* from = x + 32 * b;
       units[b] = unit_of(largest_magnitude(from, 32));
       for (int i = 0; i < 32; ++i) to[i] = from[i] * units[b].down;
-      weights_of(importance == nullptr ? nullptr : importance + 32 * b, 32, w + 32 * b);
+      if (importance != nullptr) weights_of(importance + 32 * b, 32, w + 32 * b);
     }
-    groups.load(scaled, w);
+    groups.load(scaled, importance == nullptr ? nullptr : w);
   }
 };
 
@@ -41,23 +42,51 @@ struct Codes {
   Int4 of[32];
 };
 
-void store_nibbles(const Codes& codes, int lane, uint8_t* to) {
-  for (int i = 0; i < 16; ++i)
-    to[i] = static_cast<uint8_t>((codes.of[i][lane] & 15) | (codes.of[i + 16][lane] & 15) << 4);
-}
+// The bytes of four blocks: two (d) or four (d and m) first, then the fifth bits, if any, and
+// nibbles.
+template <int kFirstBytes, bool kFiveBits>
+class BlockBytes {
+ public:
+  static constexpr int kSize = kFirstBytes + (kFiveBits ? 20 : 16);
 
-void store_fifth_bits(const Codes& codes, int lane, uint8_t* to) {
-  uint32_t bits = 0;
-  for (int i = 0; i < 32; ++i) bits |= static_cast<uint32_t>(codes.of[i][lane] >> 4) << i;
-  store(static_cast<uint16_t>(bits & 0xffff), to);
-  store(static_cast<uint16_t>(bits >> 16), to + 2);
-}
+  uint8_t* block(int lane) { return bytes_ + kSize * lane; }
+
+  void set_levels(const Codes& codes) {
+    for (int i = 0; i < 16; i += 4) {
+      Int4 nibbles[4];
+      for (int k = 0; k < 4; ++k)
+        nibbles[k] = (codes.of[i + k] & 15) | ((codes.of[i + k + 16] & 15) << 4);
+      put(in_a_row(nibbles), kSize - 16 + i);
+    }
+    if (!kFiveBits) return;
+    Int4 bits = {};
+    for (int i = 0; i < 32; ++i) bits |= (codes.of[i] >> 4) << i;
+    put(bits, kFirstBytes);
+  }
+
+  // Those of the row that has n_elements left. Returns where they end.
+  uint8_t* write(int64_t n_elements, uint8_t* to) const {
+    const auto n = static_cast<size_t>(kSize * std::min<int64_t>(4, n_elements / 32));
+    std::memcpy(to, bytes_, n);
+    return to + n;
+  }
+
+ private:
+  void put(Int4 words, int at) {
+    for (int lane = 0; lane < 4; ++lane)
+      store(static_cast<uint32_t>(words[lane]), block(lane) + at);
+  }
+
+  static constexpr size_t kBytes = 4 * kSize;
+  uint8_t bytes_[kBytes];
+};
 
 template <class Format>
 void encode_signed(const float* x, int64_t n_elements, const float* importance, uint8_t* to) {
   using Levels = typename Format::Levels;
   FourBlocks blocks;
   Codes codes;
+  BlockBytes<2, Format::kFiveBits> bytes;
   for (int64_t begin = 0; begin < n_elements; begin += 128) {
     blocks.load(x + begin, n_elements - begin,
                 importance == nullptr ? nullptr : importance + begin);
@@ -77,12 +106,9 @@ void encode_signed(const float* x, int64_t n_elements, const float* importance, 
     }
     const Float4 inverse = inverse_for_levels(stored);
     for (int i = 0; i < 32; ++i) codes.of[i] = Levels::code(g.x[i] * inverse);
-    for (int lane = 0; lane < 4 && begin + 32 * lane < n_elements; ++lane) {
-      store(d[lane].bits, to);
-      if (Format::kFiveBits) store_fifth_bits(codes, lane, to + 2);
-      store_nibbles(codes, lane, to + (Format::kFiveBits ? 6 : 2));
-      to += Format::kFiveBits ? 22 : 18;
-    }
+    for (int lane = 0; lane < 4; ++lane) store(d[lane].bits, bytes.block(lane));
+    bytes.set_levels(codes);
+    to = bytes.write(n_elements - begin, to);
   }
 }
 
@@ -91,6 +117,7 @@ void encode_affine(const float* x, int64_t n_elements, const float* importance, 
   constexpr int kHigh = Format::kHigh;
   FourBlocks blocks;
   Codes codes;
+  BlockBytes<4, Format::kFiveBits> bytes;
   for (int64_t begin = 0; begin < n_elements; begin += 128) {
     blocks.load(x + begin, n_elements - begin,
                 importance == nullptr ? nullptr : importance + begin);
@@ -139,13 +166,12 @@ void encode_affine(const float* x, int64_t n_elements, const float* importance, 
     const Float4 inverse = inverse_for_levels(stored);
     for (int i = 0; i < 32; ++i)
       codes.of[i] = whole(nearest(clamp((g.x[i] + offset) * inverse, 0.0f, kHigh)));
-    for (int lane = 0; lane < 4 && begin + 32 * lane < n_elements; ++lane) {
-      store(d[lane].bits, to);
-      store(m[lane].bits, to + 2);
-      if (Format::kFiveBits) store_fifth_bits(codes, lane, to + 4);
-      store_nibbles(codes, lane, to + (Format::kFiveBits ? 8 : 4));
-      to += Format::kFiveBits ? 24 : 20;
+    for (int lane = 0; lane < 4; ++lane) {
+      store(d[lane].bits, bytes.block(lane));
+      store(m[lane].bits, bytes.block(lane) + 2);
     }
+    bytes.set_levels(codes);
+    to = bytes.write(n_elements - begin, to);
   }
 }
 
@@ -204,6 +230,13 @@ struct Q5_1 {
 
 }  // namespace
 
+// To the nearest whole number, halves away from zero.
+Float4 nearest_away(Float4 x) {
+  const Float4 even = nearest(x), rest = x - even;
+  const Float4 up = select((rest == 0.5f) & (x > 0.0f), all(1.0f), all(0.0f));
+  return even + up - select((rest == -0.5f) & (x < 0.0f), all(1.0f), all(0.0f));
+}
+
 // The largest magnitude becomes 127. As everybody writes it, byte for byte, the levels are those of
 // the scale before it is rounded; but not where rounding an f16 costs more than a level.
 void encode_q8_0(const float* x, int64_t n_elements, const float* /*importance*/, uint8_t* to) {
@@ -217,9 +250,10 @@ void encode_q8_0(const float* x, int64_t n_elements, const float* /*importance*/
     const float divisor = is_subnormal || is_largest ? d.value : step;
     const float inverse = divisor == 0.0f ? 0.0f : 1.0f / divisor;
     store(d.bits, to);
-    for (int i = 0; i < 32; ++i) {
-      const float level = std::clamp(from[i] * unit.down * inverse, -127.0f, 127.0f);
-      to[2 + i] = static_cast<uint8_t>(static_cast<int8_t>(std::lround(level)));
+    for (int i = 0; i < 32; i += 4) {
+      const Float4 v = clamp(load4(from + i) * unit.down * inverse, -127.0f, 127.0f);
+      const Int4 level = whole(nearest_away(v));
+      for (int k = 0; k < 4; ++k) to[2 + i + k] = static_cast<uint8_t>(level[k] & 255);
     }
   }
 }
