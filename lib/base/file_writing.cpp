@@ -110,7 +110,9 @@ absl::StatusOr<std::unique_ptr<WritableFile>> create(absl::string_view path) {
                   "Wait for the other conversion, or write under another name.");
     }
     if (!is_same_file(fd, name)) continue;
-    if (ftruncate(fd, 0) != 0) return write_error(path, "emptying the file", errno);
+    if (ftruncate(fd, 0) != 0 && errno != EINVAL) {  // a device has no size
+      return write_error(path, "emptying the file", errno);
+    }
     auto file = std::make_unique<SystemWritableFile>(name, fd);
     std::move(close_again).Cancel();
     return file;
