@@ -202,6 +202,9 @@ struct MoeFfnArgs {
   const Weight* up_proj = nullptr;
   const Weight* down_proj = nullptr;  // [n_routed_experts] of [hidden_size, moe_intermediate_size]
   Tensor out;                         // [n_rows, hidden_size], overwritten
+  // For who wants to see it: what goes into down_proj, row by row and choice by choice. Without
+  // memory nobody does. f32 [n_rows * num_experts_per_tok, moe_intermediate_size], back to back
+  Tensor inner{};
 };
 
 // The widest pass that a backend will be asked for, as far as its own memory depends on it.

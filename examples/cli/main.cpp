@@ -37,6 +37,7 @@ int dispatch(int argc, char** argv) {
   TokenizeCommand tokenize;
   InspectCommand inspect;
   BenchCommand bench;
+  PerplexityCommand perplexity;
   VersionCommand version;
   int result = kOk;
   const auto add = [&](const char* name, const char* what, auto& command) {
@@ -51,6 +52,7 @@ int dispatch(int argc, char** argv) {
   add("tokenize", "Text to token ids, and back", tokenize);
   add("inspect", "Metadata, tensors, sizes and memory of a file", inspect);
   add("bench", "Tokens per second of a file on this machine", bench);
+  add("perplexity", "How likely a model holds a text, and how far it is from another", perplexity);
   add("version", "Version of the library and how it was built", version);
 
   std::vector<std::string> arguments = with_long_flags(argc, argv);

@@ -24,11 +24,10 @@ std::span<const GgufKeyName> gguf_key_names();
 // "deepseek2.<key>"; a key that begins with a dot is whole already.
 std::string full_gguf_key(absl::string_view key);
 
+// The name in a file of a tensor that hadal calls so; empty where it has none.
+std::string gguf_tensor_name(absl::string_view name);
+
 // hadal's name for a tensor, or the file's own where hadal has none.
 std::string translated_gguf_tensor(absl::string_view in_file);
-
-// The way back: the name that a GGUF file has for hadal's, or the name itself where there is none.
-// An expert's own matrix has the name of the stack that it is a part of.
-std::string gguf_tensor_name(absl::string_view name);
 
 }  // namespace hadal

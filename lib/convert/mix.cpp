@@ -7,9 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "lib/checkpoint/gguf_names.hpp"
 #include "lib/tensor/block_encoders.hpp"
 
 namespace hadal {
@@ -127,60 +125,7 @@ DType that_fits(DType wanted, const std::vector<int64_t>& shape) {
   return fits(smaller) ? smaller : DType::kF16;
 }
 
-struct Rule {
-  absl::string_view pattern;
-  std::optional<DType> type;  // none: keep
-  bool fits_some = false;
-};
-
-absl::StatusOr<std::vector<Rule>> parse_rules(absl::string_view text) {
-  std::vector<Rule> rules;
-  for (absl::string_view part : absl::StrSplit(text, ';')) {
-    part = absl::StripAsciiWhitespace(part);
-    if (part.empty()) continue;  // behind the last semicolon
-    const size_t equals = part.rfind('=');
-    const absl::string_view pattern =
-        equals == absl::string_view::npos ? "" : absl::StripAsciiWhitespace(part.substr(0, equals));
-    if (pattern.empty()) {
-      return fail(
-          HADAL_E_OUT_OF_RANGE, absl::StrCat("\"", part, "\" is no rule"),
-          "Give rules as pattern=type, parted by semicolons: *.down_proj=q6_k;lm_head=q8_0");
-    }
-    const std::string word =
-        absl::AsciiStrToLower(absl::StripAsciiWhitespace(part.substr(equals + 1)));
-    const std::optional<DType> type = dtype_from_name(word);
-    if (word != "keep" && (!type || !info(*type).is_weight)) {
-      return fail(HADAL_E_OUT_OF_RANGE,
-                  absl::StrCat("the rule \"", part, "\": \"", word, "\" is no type of weights"),
-                  "Give keep or the name of a type, such as q8_0 or q4_k.");
-    }
-    rules.push_back({pattern, type});
-  }
-  return rules;
-}
-
 }  // namespace
-
-bool fits_pattern(absl::string_view pattern, absl::string_view text) {
-  // Where to go back to: behind the last *, which takes one character more each time.
-  size_t p = 0, t = 0, star = absl::string_view::npos, taken = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      taken = t;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-      ++p;
-      ++t;
-    } else if (star != absl::string_view::npos) {
-      p = star + 1;
-      t = ++taken;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
-}
 
 std::string mix_names() {
   std::string names;
@@ -189,9 +134,7 @@ std::string mix_names() {
 }
 
 absl::StatusOr<std::vector<DType>> choose_types(absl::string_view mix,
-                                                const std::vector<MixTensor>& tensors,
-                                                absl::string_view rules) {
-  HADAL_ASSIGN_OR_RETURN(std::vector<Rule> parsed, parse_rules(rules));
+                                                const std::vector<MixTensor>& tensors) {
   const std::string word = absl::AsciiStrToLower(mix);
   const Mix* const known = find_mix(word);
   const std::optional<DType> one_type = dtype_from_name(word);
@@ -208,32 +151,14 @@ absl::StatusOr<std::vector<DType>> choose_types(absl::string_view mix,
   types.reserve(tensors.size());
   for (const MixTensor& t : tensors) {
     const Fate fate = fate_of(t);
-    if (fate != Fate::kFree) {
-      types.push_back(keep || fate == Fate::kAsItIs ? t.dtype : DType::kF32);
-      continue;
-    }
-    const std::string in_gguf = parsed.empty() ? std::string() : gguf_tensor_name(t.name);
-    const Rule* decides = nullptr;
-    for (Rule& rule : parsed) {
-      if (!fits_pattern(rule.pattern, t.name) && !fits_pattern(rule.pattern, in_gguf)) continue;
-      rule.fits_some = true;
-      if (decides == nullptr) decides = &rule;
-    }
-    if (decides != nullptr ? !decides->type : keep) {
+    if (keep || fate == Fate::kAsItIs) {
       types.push_back(t.dtype);
-      continue;
+    } else if (fate == Fate::kExact) {
+      types.push_back(DType::kF32);
+    } else {
+      types.push_back(
+          that_fits(known != nullptr ? type_in(*known, t.name, n_layers) : *one_type, t.shape));
     }
-    const DType wanted = decides != nullptr ? *decides->type
-                         : known != nullptr ? type_in(*known, t.name, n_layers)
-                                            : *one_type;
-    types.push_back(that_fits(wanted, t.shape));
-  }
-  for (const Rule& rule : parsed) {
-    if (rule.fits_some) continue;
-    return fail(HADAL_E_OUT_OF_RANGE,
-                absl::StrCat("the pattern \"", rule.pattern, "\" fits no matrix of this model"),
-                "A pattern fits a whole name: *.down_proj, layers.3.*, blk.?.ffn_down_exps.weight. "
-                "Norms and the router keep f32.");
   }
   return types;
 }

@@ -1,5 +1,5 @@
 // Which type each tensor of a checkpoint gets when it is written anew: one type throughout, or a
-// mix such as q4_k_m, which spends more bits where they matter; and rules of the caller's own.
+// mix such as q4_k_m, which spends more bits where they matter.
 #pragma once
 
 #include <string>
@@ -20,18 +20,13 @@ struct MixTensor {
 // ("q4_k_m"), in either case. "q2_k" is the mix; all others that name a type and a mix are both.
 //
 // A tensor that is no matrix, the router and whatever else has to stay exact is f32 whatever the
-// mix and the rules. A row that is no whole number of blocks gets a type of smaller blocks that
-// loses no more: q5_0 for q4_k and so on, f16 where none fits.
+// mix. A row that is no whole number of blocks gets a type of smaller blocks that loses no more:
+// q5_0 for q4_k and so on, f16 where none fits.
 //
-// `rules` is "pattern=type;pattern=type": the first pattern that fits a name, hadal's or GGUF's,
-// decides. * stands for any characters, ? for one; a pattern has to fit the whole name. The type
-// may be "keep". A single expert has the GGUF name of its stack.
-//
-// E_OUT_OF_RANGE for a word that is none of these, a rule that is no rule, and a pattern that fits
-// no matrix. Whether hadal can write the types is another question: require_encoders().
+// E_OUT_OF_RANGE for a word that is none of these. Whether hadal can write the types is another
+// question: require_encoders().
 absl::StatusOr<std::vector<DType>> choose_types(absl::string_view mix,
-                                                const std::vector<MixTensor>& tensors,
-                                                absl::string_view rules = {});
+                                                const std::vector<MixTensor>& tensors);
 
 // Whether every type that is not what its tensor has already can be written. E_UNSUPPORTED.
 absl::Status require_encoders(const std::vector<MixTensor>& tensors,
@@ -39,8 +34,5 @@ absl::Status require_encoders(const std::vector<MixTensor>& tensors,
 
 // The names of the mixes, for messages and help: "q2_k, q2_k_xs, ...".
 std::string mix_names();
-
-// Whether the pattern of a rule fits the whole text.
-bool fits_pattern(absl::string_view pattern, absl::string_view text);
 
 }  // namespace hadal

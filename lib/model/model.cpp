@@ -93,6 +93,11 @@ absl::Status ModelLoader::step() {
         m.profile_ = profiled.get();
         m.backend_ = std::move(profiled);
       }
+      if (options_.imatrix) {
+        auto summing = std::make_unique<ImatrixBackend>(std::move(m.backend_), m.resources_.memory);
+        m.imatrix_ = summing.get();
+        m.backend_ = std::move(summing);
+      }
       m.resources_.log->info("load", absl::StrCat("backend ", m.backend_->description()));
       m.rope_.emplace(m.config_);
       m.cache_.emplace(*m.backend_, m.config_);

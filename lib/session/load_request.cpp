@@ -12,6 +12,7 @@ absl::StatusOr<ModelOptions> model_options(const Runtime& runtime, const Config&
   options.backend.batch_invariant = runtime.determinism() >= 2;
   options.chunk_rows = static_cast<int32_t>(config.i64(HADAL_OPT_CHUNK_ROWS));
   options.profile = config.i64(HADAL_OPT_PROFILE) != 0;
+  options.imatrix = config.i64(HADAL_OPT_IMATRIX) != 0;
   options.checkpoint.limit_string_bytes = limit(HADAL_OPT_LIMIT_STRING_BYTES);
   options.checkpoint.limit_metadata_entries = limit(HADAL_OPT_LIMIT_METADATA_ENTRIES);
   options.checkpoint.limit_array_elements = limit(HADAL_OPT_LIMIT_ARRAY_ELEMENTS);
