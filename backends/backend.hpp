@@ -211,6 +211,9 @@ struct MoeFfnArgs {
   const Weight* up_proj = nullptr;
   const Weight* down_proj = nullptr;  // [n_routed_experts] of [hidden_size, moe_intermediate_size]
   Tensor out;                         // [n_rows, hidden_size], overwritten
+  // For who wants to see it: what goes into down_proj, row by row and choice by choice. Without
+  // memory nobody does. f32 [n_rows * num_experts_per_tok, moe_intermediate_size], back to back
+  Tensor inner{};
 };
 
 // The widest pass that a backend will be asked for, as far as its own memory depends on it.
@@ -220,6 +223,7 @@ struct PassShape {
   int64_t max_in_features = 0;  // of a product that is not per head
   int64_t num_experts_per_tok = 0;
   int64_t moe_intermediate_size = 0;
+  int64_t num_attention_heads = 0;
   int64_t latent_dim = 0;  // of a row of the latent cache
   int64_t qk_head_dim = 0;
   int64_t v_head_dim = 0;

@@ -87,6 +87,19 @@ hadal_status hadal_request_logprobs(const hadal_request* request, uint64_t posit
   });
 }
 
+hadal_status hadal_request_logits(const hadal_request* request, uint64_t position, float* logits,
+                                  size_t logits_cap, size_t* n_logits, hadal_error** error) {
+  return guard_any(request, error, [&](const hadal_request& r) -> absl::Status {
+    const auto* prefill = dynamic_cast<const hadal::PrefillRequest*>(r.impl.get());
+    if (prefill == nullptr) {
+      return hadal::fail(HADAL_E_INVALID_ARGUMENT, "the request computes no tokens",
+                         "Give the request made by hadal_session_prefill.");
+    }
+    HADAL_ASSIGN_OR_RETURN(const std::span<const float> values, prefill->logits_at(position));
+    return hadal::capi::array_out<float>("logits", values, logits, logits_cap, n_logits);
+  });
+}
+
 hadal_status hadal_request_stats(const hadal_request* request, hadal_stats* out,
                                  hadal_error** error) {
   return guard_any(request, error, [&](const hadal_request& r) -> absl::Status {

@@ -21,7 +21,8 @@ uint64_t CpuBackend::scratch_bytes(const PassShape& shape) const {
       cpu::moe_ffn_scratch(workers_, shape.max_rows, shape.max_rows * shape.num_experts_per_tok,
                            shape.hidden_size, shape.moe_intermediate_size);
   const size_t matmul = cpu::rounded_bytes(shape.max_rows, shape.max_in_features);
-  const size_t attention = cpu::mla_attention_scratch(workers_, shape.latent_dim);
+  const size_t attention = cpu::mla_attention_scratch(workers_, shape.max_rows,
+                                                      shape.num_attention_heads, shape.latent_dim);
   const size_t expanded = may_expand_attention_ ? cpu::mla_attention_expanded_scratch(
                                                       workers_, shape.max_rows, shape.latent_dim,
                                                       shape.qk_head_dim, shape.v_head_dim)
@@ -68,9 +69,11 @@ void CpuBackend::per_head_matmul(const Tensor& x, const Weight& w, const Tensor&
 void CpuBackend::mla_attention(const MlaAttentionArgs& args) {
   run_at_desks("mla_attention", [&] {
     check_mla_attention(args);
-    run_in_scratch("mla_attention",
-                   cpu::mla_attention_scratch(workers_, args.latent_cache.row.dim()),
-                   [&](std::byte* scratch) { cpu::mla_attention(workers_, args, scratch); });
+    run_in_scratch(
+        "mla_attention",
+        cpu::mla_attention_scratch(workers_, args.out.rows / args.num_attention_heads,
+                                   args.num_attention_heads, args.latent_cache.row.dim()),
+        [&](std::byte* scratch) { cpu::mla_attention(workers_, args, scratch); });
   });
 }
 

@@ -25,7 +25,7 @@ constexpr int64_t kWeights = kBlock + 2;
 // What an item works in.
 struct Layout {
   size_t latents = 0, nope_keys = 0, keys = 0, values = 0, scores = 0, rounded_values = 0,
-         queries = 0, weights = 0, softmax = 0, end = 0;
+         queries = 0, weights = 0, k_b = 0, softmax = 0, end = 0;
 
   Layout(int64_t n_rows, int64_t latent_dim, int64_t qk_head_dim, int64_t v_head_dim) {
     nope_keys = latents + lines_of<float>(kBlock * latent_dim);
@@ -35,7 +35,8 @@ struct Layout {
     rounded_values = scores + lines_of<float>(kBlock * kTile);
     queries = rounded_values + lines_of<uint16_t>(kBlock * v_head_dim);
     weights = queries + lines_of<uint16_t>(kTile * (qk_head_dim + 1));
-    softmax = weights + lines_of<uint16_t>(kTile * kWeights);
+    k_b = weights + lines_of<uint16_t>(kTile * kWeights);
+    softmax = k_b + lines_of<uint16_t>(latent_dim * qk_head_dim);
     end = softmax + lines_of<RunningSoftmax>(n_rows);
   }
 };
@@ -82,6 +83,7 @@ class Head {
     rounded_values_ = halves(layout.rounded_values);
     queries_ = halves(layout.queries);
     weights_ = halves(layout.weights);
+    k_b_ = halves(layout.k_b);
     softmax_ = reinterpret_cast<RunningSoftmax*>(memory + layout.softmax);
     for (int64_t r = 0; r < segment.n_rows; ++r) {
       softmax_[r] = {};
@@ -124,14 +126,54 @@ class Head {
       }
     }
     const Weight &k_b = *args_.k_b_proj, &v_b = *args_.v_b_proj;
-    // Keys in f32: what is rounded there would be weighed with an exponential.
-    multiply(k_b, k_b.transposed, false, n, n_nope, nope_keys_);
+    if (kBf16 && multiplies_keys_in_bf16()) {
+      expand_keys_in_bf16(p, n);
+    } else {
+      // Keys in f32: what is rounded to 8 bits there would be weighed with an exponential.
+      multiply(k_b, k_b.transposed, false, n, n_nope, nope_keys_);
+    }
     multiply(v_b, !v_b.transposed, true, n, args_.out.cols, values_);
     for (int64_t i = 0; i < n; ++i) {
       put_key(i, nope_keys_ + i * n_nope, 0, n_nope);
       put_key(i, latents_[i] + rank, n_nope, args_.q.cols - n_nope);
     }
     if constexpr (kBf16) kernels_.bf16->round(values_, n * args_.out.cols, rounded_values_);
+  }
+
+  bool multiplies_keys_in_bf16() const {
+    return args_.qk_nope_head_dim() % kBf16Cols == 0 && args_.kv_lora_rank() % kBf16Cols == 0;
+  }
+
+  void decode_k_b() {
+    const Weight& k_b = *args_.k_b_proj;
+    for (int64_t r = 0; r < k_b.rows; ++r) {
+      decode_columns(kernels_, k_b, head_, r, 0, k_b.cols, nope_keys_);
+      kernels_.bf16->round(nope_keys_, k_b.cols, k_b_ + r * k_b.cols);
+    }
+  }
+
+  // The first part of n keys from position p on, out of latents that are bf16 already.
+  void expand_keys_in_bf16(int64_t p, int64_t n) {
+    const Weight& k_b = *args_.k_b_proj;
+    const int64_t n_nope = args_.qk_nope_head_dim(), rank = args_.kv_lora_rank();
+    if (!has_k_b_) decode_k_b();
+    has_k_b_ = true;
+    const int64_t row_dim = args_.latent_cache.row.dim();
+    for (int64_t i = 0; i < n; i += kPageSize) {  // latents lie one behind the other in a page
+      const auto* latents =
+          reinterpret_cast<const uint16_t*>(args_.latent_cache.row_at(segment_.pages, p + i));
+      const int64_t n_rows = std::min<int64_t>(kPageSize, n - i);
+      float* keys = nope_keys_ + i * n_nope;
+      if (k_b.transposed) {  // its rows are outputs
+        kernels_.bf16->score({k_b_, rank, n_nope, latents, row_dim, n_rows, rank, keys, n_nope});
+      } else {
+        float* to[kPageSize];
+        for (int64_t j = 0; j < n_rows; ++j) to[j] = keys + j * n_nope;
+        std::memset(keys, 0, static_cast<size_t>(n_rows * n_nope) * sizeof(float));
+        kernels_.bf16->add_weighted_rows(
+            {k_b_, n_nope, rank, latents, row_dim, to, n_rows, n_nope});
+      }
+    }
   }
 
   // Elements first to first + n of the key of position i of the block.
@@ -254,8 +296,10 @@ class Head {
   uint16_t* rounded_values_;  // [kBlock][v_head_dim]
   uint16_t* queries_;         // [kTile][qk_head_dim + 1]
   uint16_t* weights_;         // [kTile][kWeights]
+  uint16_t* k_b_;             // [rows][cols] of k_b_proj's slice, as they are stored
   RunningSoftmax* softmax_;   // [n_rows]
   const float* latents_[kBlock];
+  bool has_k_b_ = false;
 };
 
 template <bool kBf16>

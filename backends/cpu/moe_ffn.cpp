@@ -128,6 +128,13 @@ void moe_ffn(Workers& workers, const MoeFfnArgs& args, std::byte* scratch) {
       kernels.swiglu(to + j * inner_size, ups + j * n, n, to + j * inner_size);
   });
 
+  if (args.inner.data != nullptr) {
+    for (size_t i = 0; i < choices.place.size(); ++i) {
+      std::memcpy(args.inner.row(static_cast<int64_t>(i)), inner + choices.place[i] * inner_size,
+                  static_cast<size_t>(inner_size) * sizeof(float));
+    }
+  }
+
   std::vector<const float*> inner_rows(choices.x.size());
   for (size_t i = 0; i < inner_rows.size(); ++i)
     inner_rows[i] = inner + static_cast<int64_t>(i) * inner_size;

@@ -36,6 +36,14 @@ struct RunningSoftmax {
     if (n % 2 != 0) weights[n] = 0;
   }
 
+  // Puts what was summed over other positions on top: `their_sums` belong to them, `sums` to this.
+  void add(const RunningSoftmax& theirs, const float* their_sums, float* sums, int64_t n_sums) {
+    const float most = theirs.largest > largest ? theirs.largest : largest;
+    const float mine = std::exp(largest - most), other = std::exp(theirs.largest - most);
+    for (int64_t c = 0; c < n_sums; ++c) sums[c] = sums[c] * mine + their_sums[c] * other;
+    total = total * mine + theirs.total * other;
+    largest = most;
+  }
   void finish(float* out, int64_t n_out) const { multiply(out, n_out, 1.0f / total); }
 
  private:

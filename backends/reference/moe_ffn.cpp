@@ -1,5 +1,7 @@
 // The routed experts: each row goes through the experts chosen for it and no others, and their
 // results are summed with its weights.
+#include <algorithm>
+
 #include "backends/reference/reference_ops.hpp"
 
 namespace hadal::reference {
@@ -20,6 +22,9 @@ void moe_ffn(const MoeFfnArgs& args) {
       matmul(x, *args.gate_proj, expert, one_row(gate));
       matmul(x, *args.up_proj, expert, one_row(up));
       swiglu(one_row(gate), one_row(up), one_row(gate));
+      if (args.inner.data != nullptr) {
+        std::copy(gate.begin(), gate.end(), args.inner.row(r * args.expert_ids.cols + k));
+      }
       matmul(one_row(gate), *args.down_proj, expert, one_row(down));
       const double weight = static_cast<double>(args.expert_weights.row(r)[k]);
       for (size_t c = 0; c < down.size(); ++c) sums[c] += weight * static_cast<double>(down[c]);

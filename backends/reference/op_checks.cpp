@@ -139,6 +139,7 @@ void check_moe_ffn(const MoeFfnArgs& args) {
   check_f32(args.out, x.rows, args.out.cols);
   check_f32(args.expert_weights, x.rows, args.expert_ids.cols);
   check_ids(args.expert_ids, x.rows, args.expert_ids.cols, args.gate_proj->slices);
+  if (args.inner.data != nullptr) check_f32(args.inner, x.rows * args.expert_ids.cols, inner);
 }
 
 void check_swiglu(const Tensor& gate, const Tensor& up, const Tensor& out) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,23 @@ struct BenchCommand {
   bool profile = false;
 };
 
+struct PerplexityCommand {
+  void add_to(CLI::App& app);
+  int run();
+  Options options;
+  std::string text, against, save_logits, against_logits;
+  int64_t context = 512, stride = 0, n_windows = 0;
+  bool all_tokens = false, no_bos = false;
+  CLI::Option *context_option = nullptr, *stride_option = nullptr;
+
+ private:
+  void check() const;
+};
+
+// The whole file; "-" is stdin. Failure.
+std::string read_text_file(const std::string& path);
+// What texts begin with, if the model wants it.
+std::optional<int32_t> bos_of(const hadal::Model& model);
 // What the commands that write checkpoints share.
 struct ConversionPaths {
   void add_to(CLI::App& app);

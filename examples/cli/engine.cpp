@@ -29,13 +29,17 @@ double per_second(uint64_t n, uint64_t ns) {
 Engine::Engine(Options& options)
     : options_(options), runtime_(hadal::Runtime::create(options.runtime)) {
   sampler_ = runtime_.create_sampler(options.sampler);
-  hadal::Request load = runtime_.load(options.model, options.model_options);
-  Progress progress("loading", !options.quiet);
+  model_ = load_another(options.model);
+}
+
+hadal::Model Engine::load_another(const std::string& path) {
+  hadal::Request load = runtime_.load(path, options_.model_options);
+  Progress progress("loading", !options_.quiet);
   const bool done = run_to_end(load, [&](const hadal::Event& event) {
     if (event.kind() == HADAL_EVENT_PROGRESS) progress.show(event.progress());
   });
   if (!done) throw Interrupted{};
-  model_ = load.take_model();
+  return load.take_model();
 }
 
 Answer Engine::answer(hadal::Session& session, const OnText& on_text) {
@@ -77,9 +81,10 @@ Answer Engine::answer(hadal::Session& session, const OnText& on_text) {
   return answer;
 }
 
-void Engine::prefill(hadal::Session& session) {
-  hadal::Request request = session.prefill();
+hadal::Request Engine::prefill(hadal::Session& session, const hadal::Config& config) {
+  hadal::Request request = session.prefill(config);
   if (!run_to_end(request, [](const hadal::Event&) {})) throw Interrupted{};
+  return request;
 }
 
 std::string Engine::speed(const Answer& answer) {

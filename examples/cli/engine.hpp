@@ -45,8 +45,11 @@ class Engine {
   // Works through what is queued and writes on. Ctrl-C ends it; the answer then says so.
   Answer answer(hadal::Session& session, const OnText& on_text);
 
-  // Reads what is queued, without a bar. Throws Interrupted at Ctrl-C.
-  void prefill(hadal::Session& session);
+  // Reads what is queued, without a bar; the request is at its end. Throws Interrupted at Ctrl-C.
+  hadal::Request prefill(hadal::Session& session, const hadal::Config& config = {});
+
+  // Another model beside the first, under the same runtime and options.
+  hadal::Model load_another(const std::string& path);
 
   // "12 tokens read at 345 tokens/s, 67 written at 89 tokens/s"
   static std::string speed(const Answer& answer);

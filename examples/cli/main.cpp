@@ -38,6 +38,7 @@ int dispatch(int argc, char** argv) {
   TokenizeCommand tokenize;
   InspectCommand inspect;
   BenchCommand bench;
+  PerplexityCommand perplexity;
   ConvertCommand convert;
   QuantiseCommand quantise;
   CastCommand cast;
@@ -58,6 +59,7 @@ int dispatch(int argc, char** argv) {
   add("tokenize", "Text to token ids, and back", tokenize);
   add("inspect", "Metadata, tensors, sizes and memory of a file", inspect);
   add("bench", "Tokens per second of a file on this machine", bench);
+  add("perplexity", "How likely a model holds a text, and how far it is from another", perplexity);
   add("convert", "Write a GGUF file from a directory of safetensors or a GGUF file", convert);
   add("quantise", "Write a file in another type", quantise)->alias("quantize");
   add("cast", "Write a directory in FP8 as one in BF16", cast);

@@ -128,6 +128,10 @@ enum {
   HADAL_OPT_PROFILE = 207, /* i64 0/1: count what the model's ops take, for hadal_model_profile.
                               Each op is then waited for, which costs some time; results are the
                               same. Default 0 */
+  HADAL_OPT_IMATRIX = 208, /* i64 0/1: sum the squares of what goes into each weight, for
+                              hadal_model_save_imatrix. Takes memory, eight bytes for every column
+                              of every weight and expert, and time; results are those of determinism
+                              2's attention, else the same. Default 0 */
   /* session */
   HADAL_OPT_CONTEXT = 300,    /* i64: most tokens; 0 (default): what the model was trained for    */
   HADAL_OPT_CACHE_TYPE = 301, /* str: what the latent cache keeps a token's latents in: "f32",
@@ -166,6 +170,10 @@ enum {
                                one, an empty text clears the list                                 */
   HADAL_OPT_LOGPROBS = 502, /* i64: 1 fills the events' logprob; n > 1 also keeps the n best per
                                position for hadal_request_logprobs; 0 (default): off              */
+  HADAL_OPT_KEEP_LOGITS =
+      504, /* i64 0/1: a prefill keeps the logits of every token it computes, for
+              hadal_request_logits: four bytes for each and every word of the
+              vocabulary, under HADAL_OPT_HOST_BYTES. Refused for generate. Default 0 */
   /* conversion */
   HADAL_OPT_CONVERT_TYPE = 600, /* str: type of the matrices written: "keep" (default), "f32",
                                    "f16", "bf16", "q8_0" and so on, or the name of a mix of types.
@@ -495,7 +503,8 @@ HADAL_API hadal_status hadal_session_rewind(hadal_session* session, uint64_t len
 HADAL_API hadal_status hadal_session_fork(hadal_session* session, hadal_session** out,
                                           hadal_error** error);
 /* Computes what is queued. The request fails with E_BUDGET, E_NO_MEMORY, E_INVALID_ARGUMENT if the
- * session is empty. [one] */
+ * session is empty. With HADAL_OPT_KEEP_LOGITS E_BUDGET and E_NO_MEMORY come at once if there is no
+ * room for the logits. [one] */
 HADAL_API hadal_status hadal_session_prefill(hadal_session* session, const hadal_config* config,
                                              hadal_request** out, hadal_error** error);
 /* Logits after the last token, vocab_size floats; rows beyond the tokenizer have weights, but mean
@@ -608,6 +617,14 @@ HADAL_API hadal_status hadal_request_take_model(hadal_request* request, hadal_mo
 HADAL_API hadal_status hadal_request_logprobs(const hadal_request* request, uint64_t position,
                                               int32_t* tokens, float* logprobs, size_t top_cap,
                                               size_t* n_top, hadal_error** error);
+/* Logits after the token at a position of the session, vocab_size floats, of a prefill with
+ * HADAL_OPT_KEEP_LOGITS: from when that token is computed until the request is freed, also if the
+ * request failed later. They have the bits that hadal_session_logits would show after a prefill up
+ * to there under HADAL_OPT_DETERMINISM 2. E_NOT_FOUND; E_INVALID_ARGUMENT for a request of another
+ * kind. [any] */
+HADAL_API hadal_status hadal_request_logits(const hadal_request* request, uint64_t position,
+                                            float* logits, size_t logits_cap, size_t* n_logits,
+                                            hadal_error** error);
 /* [any] */
 HADAL_API hadal_status hadal_request_stats(const hadal_request* request, hadal_stats* out,
                                            hadal_error** error);

@@ -455,6 +455,15 @@ class Request : public detail::Owner<hadal_request, hadal_request_free> {
     return out;
   }
 
+  // Logits after the token at a position, of a prefill with the option "keep_logits".
+  Returns<std::vector<float>> logits(uint64_t position) const {
+    return detail::read_all<std::vector<float>>(hadal_request_logits, get(), position);
+  }
+  // Without an allocation; returns how many there are.
+  Returns<size_t> logits(uint64_t position, float* out, size_t capacity) const {
+    return detail::read(size_t{0}, hadal_request_logits, get(), position, out, capacity);
+  }
+
   Returns<hadal_stats> stats() const {
     return detail::read(detail::sized<hadal_stats>(), hadal_request_stats, get());
   }

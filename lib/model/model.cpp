@@ -115,6 +115,11 @@ absl::Status ModelLoader::step() {
         m.profile_ = profiled.get();
         m.backend_ = std::move(profiled);
       }
+      if (options_.imatrix) {
+        auto summing = std::make_unique<ImatrixBackend>(std::move(m.backend_), m.resources_.memory);
+        m.imatrix_ = summing.get();
+        m.backend_ = std::move(summing);
+      }
       m.resources_.log->info("load", absl::StrCat("backend ", m.backend_->description()));
       m.rope_.emplace(m.config_);
       m.chunk_rows_ = rows_of_a_chunk(m.config_, options_);
@@ -198,6 +203,7 @@ absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_
                               .max_in_features = widest_input(config),
                               .num_experts_per_tok = config.num_experts_per_tok,
                               .moe_intermediate_size = config.moe_intermediate_size,
+                              .num_attention_heads = config.num_attention_heads,
                               .latent_dim = config.latent_dim(),
                               .qk_head_dim = config.qk_head_dim(),
                               .v_head_dim = config.v_head_dim});

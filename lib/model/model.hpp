@@ -8,6 +8,7 @@
 #include <string>
 
 #include "backends/backend.hpp"
+#include "backends/imatrix_backend.hpp"
 #include "backends/loader.hpp"
 #include "backends/profiled_backend.hpp"
 #include "lib/base/hash_map.hpp"
@@ -30,6 +31,7 @@ struct ModelOptions {
   bool use_mmap = true;
   int32_t chunk_rows = 0;  // 0: chosen here
   bool profile = false;    // see hadal_model_profile
+  bool imatrix = false;    // sum what goes into weights
   std::string mtp_path;    // of an MTP layer that the model's own files lack; empty: none
   CheckpointOptions checkpoint;
 };
@@ -74,6 +76,9 @@ class Model {
   // as long as the model. Thread-safe.
   std::optional<OpProfile> profile(size_t index) const;
 
+  // What has gone into the weights; null without the option imatrix. Thread-safe.
+  const ImatrixBackend* imatrix() const { return imatrix_; }
+
  private:
   friend class ModelLoader;
   Model() = default;
@@ -87,7 +92,8 @@ class Model {
   std::optional<MtpSidecar> mtp_sidecar_;
   ModelConfig config_;
   std::unique_ptr<Backend> backend_;
-  const ProfiledBackend* profile_ = nullptr;  // backend_, if it is one
+  const ProfiledBackend* profile_ = nullptr;  // backend_, or what is behind it, if it is one
+  const ImatrixBackend* imatrix_ = nullptr;   // backend_, if it is one
   ModelWeights weights_;
   std::vector<std::shared_ptr<const void>> weight_bytes_;
   std::optional<Rope> rope_;

@@ -50,12 +50,13 @@ void ForwardPass::run_layer(int32_t i) {
                 mla_form_, rope_.softmax_scale(), cache_.layer(i, batch_.pages().data()), b_);
 }
 
-void ForwardPass::finish() {
-  if (batch_.wanted_rows().empty()) return;
-  backend_.write(b_.wanted_rows, batch_.wanted_rows().data());
-  backend_.gather_rows(b_.x, b_.wanted_rows, b_.last_hidden);  // few rows need logits
-  backend_.rms_norm(b_.last_hidden, weights_.norm, config_.rms_norm_eps, b_.last_hidden);
-  backend_.matmul(b_.last_hidden, weights_.lm_head, b_.logits);
+void ForwardPass::finish(int32_t first, int32_t n) {
+  if (n == 0) return;
+  const Tensor rows = b_.wanted_rows.first_rows(n), hidden = b_.last_hidden.first_rows(n);
+  backend_.write(rows, batch_.wanted_rows().data() + first);
+  backend_.gather_rows(b_.x, rows, hidden);  // few rows need logits
+  backend_.rms_norm(hidden, weights_.norm, config_.rms_norm_eps, hidden);
+  backend_.matmul(hidden, weights_.lm_head, b_.logits.first_rows(n));
 }
 
 Tensor ForwardPass::hidden() {

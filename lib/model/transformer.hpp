@@ -37,13 +37,16 @@ class ForwardPass {
 
   void begin();               // embedding
   void run_layer(int32_t i);  // 0 to num_hidden_layers - 1, in order
-  void finish();              // norm and logits of the wanted rows
+  // Norm and logits of n wanted rows, from the first on; as many at a time as Buffers were made
+  // for.
+  void finish(int32_t first, int32_t n);
+  void finish() { finish(0, static_cast<int32_t>(batch_.wanted_rows().size())); }
   // After the last layer: the states of all rows behind the final norm, which the MTP layer reads,
   // [n_rows, hidden_size]. Lies in buffers().normed, until these are used again.
   Tensor hidden();
 
   Batch& batch() { return batch_; }
-  const PassBuffers& buffers() const { return b_; }  // logits: [n_wanted, vocab_size]
+  const PassBuffers& buffers() const { return b_; }
 
  private:
   Backend& backend_;

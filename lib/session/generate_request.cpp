@@ -19,6 +19,10 @@ GenerateRequest::GenerateRequest(std::shared_ptr<Session> session, const Sampler
 absl::StatusOr<std::shared_ptr<GenerateRequest>> GenerateRequest::create(
     std::shared_ptr<Session> session, const Sampler& sampler, const Config& config) {
   HADAL_RETURN_IF_ERROR(config.require_scope(HADAL_SCOPE_REQUEST));
+  if (config.i64(HADAL_OPT_KEEP_LOGITS) != 0) {
+    return fail(HADAL_E_INVALID_ARGUMENT, "the option keep_logits is for prefill requests",
+                "Prefill the prompt with it, then generate.");
+  }
   const std::shared_ptr<GenerateRequest> request(
       new GenerateRequest(std::move(session), sampler, config));
   HADAL_RETURN_IF_ERROR(enlist(*request));

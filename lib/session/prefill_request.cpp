@@ -13,11 +13,11 @@ absl::StatusOr<std::shared_ptr<PrefillRequest>> PrefillRequest::create(
     std::shared_ptr<Session> session, const Config& config) {
   HADAL_RETURN_IF_ERROR(config.require_scope(HADAL_SCOPE_REQUEST));
   const std::shared_ptr<PrefillRequest> request(new PrefillRequest(std::move(session)));
-  HADAL_RETURN_IF_ERROR(enlist(*request));
+  HADAL_RETURN_IF_ERROR(enlist(*request, config.i64(HADAL_OPT_KEEP_LOGITS) != 0));
   return request;
 }
 
-absl::Status PrefillRequest::enlist(PrefillRequest& request) {
+absl::Status PrefillRequest::enlist(PrefillRequest& request, bool keep_logits) {
   Session& session = request.session();
   HADAL_RETURN_IF_ERROR(session.claim());
   absl::Cleanup release = [&session] { session.release(); };
@@ -28,6 +28,18 @@ absl::Status PrefillRequest::enlist(PrefillRequest& request) {
   request.n_total_ = static_cast<int64_t>(session.n_pending(/*need_logits=*/true));
   const auto reused = static_cast<uint64_t>(session.n_computed());
   request.update_stats([&](RequestStats& s) { s.reused_tokens = reused; });
+  if (keep_logits) {
+    // Where everything is computed already, the last token's logits are known, and kept.
+    const bool known = request.n_total_ == 0;
+    HADAL_ASSIGN_OR_RETURN(request.kept_, KeptLogits::create(*request.runtime().resources().memory,
+                                                             session.n_computed() - (known ? 1 : 0),
+                                                             known ? 1 : request.n_total_,
+                                                             session.model().config().vocab_size));
+    if (known) {
+      HADAL_ASSIGN_OR_RETURN(const std::vector<float> logits, session.logits());
+      request.kept_->put(session.n_computed() - 1, logits);
+    }
+  }
   Scheduler& scheduler = session.served().scheduler;
   const MutexLock lock(&scheduler.mutex());
   scheduler.add(&request);
@@ -78,6 +90,16 @@ absl::Status PrefillRequest::take_rows(int64_t n, std::vector<float> logits) {
 absl::Status PrefillRequest::prompt_done(std::vector<float>) {
   end(absl::OkStatus());
   return absl::OkStatus();
+}
+
+void PrefillRequest::take_logits(int32_t position, std::span<const float> logits) {
+  kept_->put(position, logits);
+}
+
+absl::StatusOr<std::span<const float>> PrefillRequest::logits_at(uint64_t position) const {
+  if (kept_ != nullptr) return kept_->at(position);
+  return fail(HADAL_E_NOT_FOUND, "the request keeps no logits",
+              "Set the option keep_logits on the config of a prefill request.");
 }
 
 void PrefillRequest::rows_failed(const absl::Status& status) {

@@ -1,6 +1,7 @@
 #include "lib/session/scheduler.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "lib/base/deadline.hpp"
@@ -42,7 +43,7 @@ void Scheduler::unit(uint64_t unit_budget_ns) {
       const double ns = static_cast<double>(now_ns() - before) / pass_->batch().n_rows();
       ns_per_row_ = ns_per_row_ == 0.0 ? ns : 0.75 * ns_per_row_ + 0.25 * ns;
     } else {
-      status = finish_pass();
+      status = head();
     }
     if (!status.ok()) fail_pass(status);
   }
@@ -100,48 +101,67 @@ bool Scheduler::begin_pass(int32_t most_rows) {
     batch.add(tokens, static_cast<int32_t>(first), session.cache());
     latent_cache = session.cache().latent_cache();
     const bool has_logits = tokens.size() == n_waiting;
-    if (has_logits) batch.want_last_row();
-    parts_.push_back({rows, n, has_logits});
+    int32_t n_wanted = has_logits ? 1 : 0;
+    if (rows->wants_all_logits()) n_wanted = static_cast<int32_t>(n);
+    for (int32_t k = n_wanted; k > 0; --k) batch.want_row(batch.n_rows() - k);
+    parts_.push_back({rows, n, n_wanted, has_logits});
   }
   ++turn_;
   if (batch.empty()) return false;
 
-  auto views = buffers_->views(batch.n_rows(), static_cast<int32_t>(batch.wanted_rows().size()),
-                               batch.n_sessions(), batch.max_pages());
+  const auto n_wanted =
+      std::min(static_cast<int32_t>(batch.wanted_rows().size()), buffers_->max_wanted());
+  auto views = buffers_->views(batch.n_rows(), n_wanted, batch.n_sessions(), batch.max_pages());
   if (!views.ok()) {
     fail_pass(views.status());
     return false;
   }
   layer_ = 0;
+  n_headed_ = 0;
   pass_.emplace(model_.backend(), model_.config(), model_.weights(), model_.rope(), *latent_cache,
                 std::move(batch), *views);
   return true;
 }
 
-absl::Status Scheduler::finish_pass() {
-  pass_->finish();
-  const Tensor& logits = pass_->buffers().logits;
+absl::Status Scheduler::head() {
+  const auto n_wanted = static_cast<int32_t>(pass_->batch().wanted_rows().size());
+  const int32_t first = n_headed_, n = std::min(n_wanted - first, buffers_->max_wanted());
   const auto width = static_cast<size_t>(model_.config().vocab_size);
-  std::vector<float> all(pass_->batch().wanted_rows().size() * width);
-  HADAL_RETURN_IF_ERROR(model_.backend().read(logits, all.data()));
+  pass_->finish(first, n);
+  logits_.resize(static_cast<size_t>(n) * width);
+  HADAL_RETURN_IF_ERROR(
+      model_.backend().read(pass_->buffers().logits.first_rows(n), logits_.data()));
+  n_headed_ += n;
 
+  const Batch& batch = pass_->batch();
+  const auto position_of = [&batch](int32_t wanted) {
+    return batch.position()[static_cast<size_t>(batch.wanted_rows()[static_cast<size_t>(wanted)])];
+  };
+  int32_t end = 0;  // of the wanted rows of a part
+  for (Part& part : parts_) {
+    const int32_t begin = std::exchange(end, end + part.n_wanted);
+    if (part.rows == nullptr) continue;  // cancelled meanwhile
+    for (int32_t i = std::max(begin, first); i < std::min(end, first + n); ++i) {
+      const std::span row(logits_.data() + static_cast<size_t>(i - first) * width, width);
+      if (part.rows->wants_all_logits()) part.rows->take_logits(position_of(i), row);
+      if (part.has_logits && i + 1 == end) part.logits.assign(row.begin(), row.end());
+    }
+  }
+  if (n_headed_ == n_wanted) finish_pass();
+  return absl::OkStatus();
+}
+
+void Scheduler::finish_pass() {
   // Told one by one; a request that ends takes itself off the list.
-  const std::vector<Part> parts = std::move(parts_);
+  std::vector<Part> parts = std::move(parts_);
   parts_.clear();
   pass_.reset();
-  auto next = all.begin();
-  for (const Part& part : parts) {
-    std::vector<float> row;
-    if (part.has_logits) {
-      row.assign(next, next + static_cast<ptrdiff_t>(width));
-      next += static_cast<ptrdiff_t>(width);
-    }
+  for (Part& part : parts) {
     if (part.rows == nullptr) continue;  // cancelled meanwhile
-    part.rows->session().advance(part.n, row);
-    const absl::Status status = part.rows->rows_done(part.n, std::move(row));
+    part.rows->session().advance(part.n, part.logits);
+    const absl::Status status = part.rows->rows_done(part.n, std::move(part.logits));
     if (!status.ok()) part.rows->rows_failed(status);
   }
-  return absl::OkStatus();
 }
 
 void Scheduler::fail_pass(const absl::Status& status) {

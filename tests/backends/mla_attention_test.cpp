@@ -261,11 +261,12 @@ TEST_P(MlaAttentionTest, CachesOfEveryTypeAreComputedWithAsTheyAre) {
   }
 }
 
-TEST_P(MlaAttentionTest, OverARoundedCacheARowHasTheSameBitsInEveryBatch) {
-  for (const DType type : {DType::kBF16, DType::kQ8_0}) {
+// Alone its stretches of positions are shared out among threads, in a batch they are not.
+TEST_P(MlaAttentionTest, OverALongCacheOfAnyTypeARowHasTheSameBitsInEveryBatch) {
+  for (const DType type : {DType::kF32, DType::kBF16, DType::kQ8_0}) {
     SCOPED_TRACE(name(type));
-    Attention a = Attention::random(16, 64, 32, {300, 40, 129}, 9).cached_as(type);
-    const std::vector<Span> spans = {{0, 297, 3}, {1, 39, 1}, {2, 124, 5}};
+    Attention a = Attention::random(16, 64, 32, {1300, 40, 729}, 9).cached_as(type);
+    const std::vector<Span> spans = {{0, 1297, 3}, {1, 39, 1}, {2, 724, 5}};
     a.q_latent.row(3 * 16)[0] = std::numeric_limits<float>::quiet_NaN();
     const Matrix all = a.run(backend(), spans);
     EXPECT_TRUE(is_same(all, a.run(on_one_thread(), spans)));

@@ -694,6 +694,32 @@ static void try_hadal_request_logprobs(const struct objects* at) {
   EXPECT(is_filled(n_top_, sizeof n_top_, 0));
 }
 
+static void try_hadal_request_logits(const struct objects* at) {
+  (void)at;
+  float logits_[4];
+  size_t n_logits_[1];
+  fill(logits_, sizeof logits_);
+  fill(n_logits_, sizeof n_logits_);
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_request_logits(NULL, at->position, logits_, 4, n_logits_, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_request_logits(at->request, at->position, NULL, 4, n_logits_, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_request_logits(at->request, at->position, logits_, 4, NULL, error));
+#ifdef HADAL_CHECKED_HANDLES
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_request_logits(at->freed_request, at->position, logits_, 4, n_logits_, error));
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_request_logits((hadal_request*)(void*)at->model, at->position, logits_, 4, n_logits_, error));
+#endif
+  {
+    size_t wanted = 0, found = 0;
+    ASKS(hadal_request_logits(at->request, at->position, NULL, 0, &wanted, error));
+    if (wanted > 0 && wanted <= 4) {
+      TOO_SMALL(hadal_request_logits(at->request, at->position, logits_, wanted - 1, &found, error));
+      EXPECT(found == wanted);
+    }
+    EXPECT(wanted > 0);
+  }
+  EXPECT(is_filled(logits_, sizeof logits_, 0));
+  EXPECT(is_filled(n_logits_, sizeof n_logits_, 0));
+}
+
 static void try_hadal_request_stats(const struct objects* at) {
   (void)at;
   hadal_stats out_[1];
@@ -785,6 +811,7 @@ void try_bad_arguments(const struct objects* at) {
   try_hadal_request_set_callback(at);
   try_hadal_request_take_model(at);
   try_hadal_request_logprobs(at);
+  try_hadal_request_logits(at);
   try_hadal_request_stats(at);
   try_hadal_runtime_stats(at);
   try_hadal_request_free(at);

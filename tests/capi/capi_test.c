@@ -176,6 +176,57 @@ static void test_session(const struct walk* walk, int same_bits) {
   hadal_session_free(session);
 }
 
+/* A prefill that keeps the logits of every token. same_bits as above. */
+static void test_kept_logits(const struct walk* walk, int same_bits) {
+  hadal_session* session = new_session(walk->model, kPrompt);
+  const uint64_t length = hadal_session_length(session);
+  hadal_config* keep = config_i64(HADAL_OPT_KEEP_LOGITS, 1);
+  hadal_request *plain = NULL, *keeping = NULL, *load = NULL, *generate = NULL;
+  size_t n = 0, n_last = 0;
+
+  FAILS(HADAL_E_INVALID_ARGUMENT,
+        hadal_session_generate(session, walk->sampler, keep, &generate, error));
+  MUST(hadal_session_prefill(session, keep, &keeping, error));
+  FAILS(HADAL_E_NOT_FOUND, hadal_request_logits(keeping, 0, NULL, 0, &n, error));
+  EXPECT(run_to_end(keeping) == HADAL_DONE);
+  FAILS(HADAL_E_BUFFER_TOO_SMALL, hadal_request_logits(keeping, 0, NULL, 0, &n, error));
+  EXPECT(n > 300);
+  float* logits = calloc(n, sizeof *logits);
+  float* last = calloc(n, sizeof *last);
+  MUST(hadal_session_logits(session, last, n, &n_last, error));
+  MUST(hadal_request_logits(keeping, length - 1, logits, n, &n, error));
+  EXPECT(n == n_last && memcmp(logits, last, n * sizeof *logits) == 0);
+  FAILS(HADAL_E_NOT_FOUND, hadal_request_logits(keeping, length, logits, n, &n, error));
+
+  /* One token at a time, each with a session's own logits. */
+  hadal_session* steps = NULL;
+  int32_t tokens[kMaxTokens];
+  size_t n_tokens = 0;
+  MUST(hadal_session_tokens(session, tokens, kMaxTokens, &n_tokens, error));
+  MUST(hadal_session_create(walk->model, NULL, &steps, error));
+  for (size_t i = 0; i < n_tokens; ++i) {
+    MUST(hadal_session_append_tokens(steps, tokens + i, 1, error));
+    MUST(hadal_session_prefill(steps, NULL, &plain, error));
+    EXPECT(run_to_end(plain) == HADAL_DONE);
+    if (i == 0) FAILS(HADAL_E_NOT_FOUND, hadal_request_logits(plain, 0, logits, n, &n, error));
+    hadal_request_free(plain);
+    MUST(hadal_session_logits(steps, last, n, &n_last, error));
+    MUST(hadal_request_logits(keeping, i, logits, n, &n, error));
+    EXPECT(!same_bits || memcmp(logits, last, n * sizeof *logits) == 0);
+    for (size_t c = 0; c < n; c += 97) EXPECT(fabsf(logits[c] - last[c]) < 0.2f);
+  }
+
+  MUST(hadal_model_load(walk->runtime, "x", 1, NULL, &load, error));
+  FAILS(HADAL_E_INVALID_ARGUMENT, hadal_request_logits(load, 0, logits, n, &n, error));
+  hadal_request_free(load);
+  hadal_request_free(keeping);
+  free(logits);
+  free(last);
+  hadal_config_free(keep);
+  hadal_session_free(steps);
+  hadal_session_free(session);
+}
+
 static void test_refused_tokens(const struct walk* walk) {
   hadal_config* small = config_i64(HADAL_OPT_CONTEXT, 8);
   hadal_session* session = NULL;
@@ -499,6 +550,7 @@ int main(int argc, char** argv) {
     test_missing_file(&walk);
     test_tokenizer(&walk);
     test_session(&walk, 0);
+    test_kept_logits(&walk, 0);
     test_refused_tokens(&walk);
     test_generate(&walk, argc > 2);
     test_logprobs(&walk);
@@ -510,6 +562,7 @@ int main(int argc, char** argv) {
     walk_end(&walk);
     walk_begin(&walk, argv[1], threads, 2);
     test_session(&walk, 1);
+    test_kept_logits(&walk, 1);
     walk_end(&walk);
   }
   return test_result();

@@ -187,6 +187,15 @@ void test_session(const hadal::Runtime& runtime, const hadal::Model& model) {
   std::vector<float> copy(logits.size());
   EXPECT(take(session.logits(copy.data(), copy.size())) == logits.size() && copy == logits);
 
+  hadal::Config keep;
+  must([&] { return keep.set("keep_logits", 1); });
+  hadal::Session kept = take(model.create_session());
+  must([&] { return kept.append_tokens(ids); });
+  hadal::Request keeping = take(kept.prefill(keep));
+  must([&] { return keeping.finish(); });
+  EXPECT(take(keeping.logits(ids.size() - 1)) == logits);
+  EXPECT(take(keeping.logits(0, copy.data(), copy.size())) == copy.size() && copy != logits);
+
   hadal::Config greedy;
   must([&] { return greedy.set("temperature", 0); });
   hadal::Sampler sampler = take(runtime.create_sampler(greedy));
