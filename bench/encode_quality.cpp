@@ -159,7 +159,9 @@ void print_speeds(Comparison& comparison, const std::vector<Type>& types, const 
 
 // tests/golden/ggml-encode-errors.json: ggml's squared error as a part of the rows' squares.
 void print_record(Comparison& comparison, const std::vector<Type>& types,
-                  const std::vector<Rows>& all_rows, const std::vector<float>& importance) {
+                  const std::vector<Rows>& all_rows) {
+  const auto importance = test::random_importance(1);
+  const auto massive = test::random_importance(1, kWidth, test::kMassive);
   const std::vector<float> zeros(all_rows[0].x.size(), 0.0f);
   for (size_t t = 0; t < types.size(); ++t) {
     std::printf("%s\n  \"%s\": {", t == 0 ? "{" : ",", name(types[t].dtype));
@@ -168,8 +170,8 @@ void print_record(Comparison& comparison, const std::vector<Type>& types,
       const auto part = [&](const std::vector<float>& w) {
         return comparison.ggml(types[t], rows, w).error / test::squared_error(rows.x, zeros, w);
       };
-      std::printf("%s\"%s\": [%.6g, %.6g]", r == 0 ? "" : ", ", rows.name.c_str(), part({}),
-                  part(importance));
+      std::printf("%s\"%s\": [%.6g, %.6g, %.6g]", r == 0 ? "" : ", ", rows.name.c_str(), part({}),
+                  part(importance), part(massive));
     }
     std::printf("}");
   }
@@ -209,7 +211,7 @@ int run(int argc, char** argv) {
     all_rows.push_back(random_rows(shape, record ? test::kRecordedRows : 256));
   const std::vector<float> importance = test::random_importance(1, kWidth);
   if (record) {
-    print_record(comparison, types, all_rows, importance);
+    print_record(comparison, types, all_rows);
     return 0;
   }
   if (!model.empty()) {
@@ -221,6 +223,8 @@ int run(int argc, char** argv) {
   }
   print_errors(comparison, types, all_rows, {}, "without importance");
   print_errors(comparison, types, all_rows, importance, "with importance");
+  print_errors(comparison, types, all_rows, test::random_importance(1, kWidth, test::kMassive),
+               "with massive peaks");
   print_speeds(comparison, types, all_rows[0], importance);
   return 0;
 }

@@ -103,6 +103,14 @@ inline Half half_at_least(float value, Unit unit) {
   return {bits, float_from_f16(bits) * unit.down};
 }
 
+// The positive f16 that stands that many places above it, or itself where there is none.
+inline Half beside(Half h, int places, Unit unit) {
+  const int bits = static_cast<int>(h.bits) + places;
+  if (bits <= 0 || bits > 0x7bff) return h;
+  const auto moved = static_cast<uint16_t>(bits);
+  return {moved, float_from_f16(moved) * unit.down};
+}
+
 // Weights of n elements: the importance in a unit of its own, or ones where it is zero. A floor
 // keeps elements without importance from being encoded as just anything, and sums from being zero.
 inline void weights_of(const float* importance, int n, float* w) {

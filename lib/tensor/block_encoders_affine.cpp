@@ -32,6 +32,7 @@ class AffineBlock {
     for (int p = 0; p < kPacks; ++p) refine(p, 0);
     refit(unit);
     for (int p = 0; p < kPacks; ++p) refine(p, 1);
+    refit(unit);
     finish();
   }
 
@@ -44,6 +45,7 @@ class AffineBlock {
   const uint8_t* levels() const { return levels_; }
 
  private:
+  static constexpr int kSteps = 3;
   static constexpr size_t kPackCount = kPacks, kGroupCount = 256 / kSize;
 
   void find_ends(int p) {
@@ -98,11 +100,17 @@ class AffineBlock {
     const Float4 step = quotient(all(1.0f), s.inverse);
     const Float4 wanted = best_scale_below_zero(e, s, step) * inverse_d_;
     const Float4 below = nearest(clamp(wanted - 0.5f, 0.0f, kHighCode));
+    Float4 minimum;
     for (const Float4 code : {below, lesser(below + 1.0f, all(kHighCode))}) {
       const Float4 scale = code * d_.value;
-      const Float4 minimum = best_minimum(e, s, scale, step) * inverse_dmin_;
-      fits_[p].offer(e, s, step, {scale, nearest(clamp(minimum, 0.0f, kHighCode)) * dmin_.value});
+      minimum = best_minimum(e, s, scale, step) * inverse_dmin_;
+      minimum = nearest(clamp(minimum, 0.0f, kHighCode)) * dmin_.value;
+      fits_[p].offer(e, s, step, {scale, minimum});
     }
+    // And the scale that suits a minimum which can be stored: the one wanted may be too large for
+    // it.
+    const Float4 suiting = best_scale_for(s, minimum, step) * inverse_d_;
+    fits_[p].offer(e, s, step, {nearest(clamp(suiting, 0.0f, kHighCode)) * d_.value, minimum});
   }
 
   void search(int p, std::span<const Ends> starts) {
@@ -125,27 +133,47 @@ class AffineBlock {
   }
 
   // The block's two floats for the levels and whole numbers as they are: least squares again, as
-  // corrections.
+  // corrections. The two pull together, so the minimum is tried at several f16 near the best one,
+  // each with the scale that suits it.
   void refit(Unit unit) {
-    Float4 aa = {}, ab = {}, bb = {}, ar = {}, br = {};
+    Float4 sums[5] = {};
     for (int p = 0; p < kPacks; ++p) {
       const AffineFit& fit = fits_[p];
       const Float4 a = fit.found.scale * inverse_d_, b = fit.found.minimum * inverse_dmin_;
-      aa += a * a * fit.ll;
-      ab += a * b * fit.l;
-      bb += b * b * elements_[p].w;
-      ar += a * fit.rest_l;
-      br += b * fit.rest;
+      sums[0] += a * a * fit.ll;
+      sums[1] += a * b * fit.l;
+      sums[2] += b * b * elements_[p].w;
+      sums[3] += a * fit.rest_l;
+      sums[4] += b * fit.rest;
     }
-    // d aa - dmin ab = ar;  d ab - dmin bb = br
-    const float determinant = sum(aa) * sum(bb) - sum(ab) * sum(ab);
-    if (determinant > 1e-6f * sum(aa) * sum(bb)) {
-      const float d = d_.value + (sum(ar) * sum(bb) - sum(br) * sum(ab)) / determinant;
-      const float dmin = dmin_.value + (sum(ar) * sum(ab) - sum(br) * sum(aa)) / determinant;
-      if (d > 0.0f && dmin > 0.0f) set(half(d, unit), half(dmin, unit));
-    } else if (sum(bb) == 0.0f && sum(aa) > 0.0f) {
-      set(half(d_.value + sum(ar) / sum(aa), unit), dmin_);
+    const float aa = sum(sums[0]), ab = sum(sums[1]), bb = sum(sums[2]), ar = sum(sums[3]),
+                br = sum(sums[4]);
+    if (!(aa > 0.0f)) return;
+    // By d and m the error changes by d d aa - 2 d m ab + m m bb - 2 d ar + 2 m br.
+    const float determinant = aa * bb - ab * ab;
+    const float best = determinant > 1e-6f * aa * bb ? (ar * ab - br * aa) / determinant : 0.0f;
+    const Half center = half(dmin_.value + best, unit);
+    Half d = d_, dmin = dmin_;
+    float least = 0.0f;
+    for (int step = bb > 0.0f ? -kSteps : 0; step <= (bb > 0.0f ? kSteps : 0); ++step) {
+      const Half m = beside(center, step, unit);
+      const float to_m = m.value - dmin_.value;
+      const Half s = half(d_.value + (ar + to_m * ab) / aa, unit);
+      const float to_s = s.value - d_.value;
+      const float change =
+          to_s * (to_s * aa - 2.0f * (to_m * ab + ar)) + to_m * (to_m * bb + 2.0f * br);
+      if (change < least && s.value > 0.0f && m.value >= 0.0f) {
+        least = change;
+        d = s;
+        dmin = m;
+      }
     }
+    const float scale_by = d.value * inverse_d_, minimum_by = dmin.value * inverse_dmin_;
+    for (AffineFit& fit : fits_) {
+      fit.found.scale *= scale_by;
+      fit.found.minimum *= minimum_by;
+    }
+    set(d, dmin);
   }
 
   void finish() {

@@ -29,6 +29,7 @@ class SignedBlock {
     for (int p = 0; p < kPacks; ++p) search(p, starts_of<Format, float>(importance));
     refit(unit);
     for (int p = 0; p < kPacks; ++p) refine(p);
+    refit(unit);
     finish();
   }
 
@@ -86,7 +87,12 @@ class SignedBlock {
       rest += code * fit.rest_l;
       squares += code * code * fit.ll;
     }
-    if (sum(squares) > 0.0f) d_ = half(d_.value + sum(rest) / sum(squares), unit);
+    if (!(sum(squares) > 0.0f)) return;
+    const Half d = half(d_.value + sum(rest) / sum(squares), unit);
+    if (d.value == 0.0f) return;
+    const float by = d.value * inverse_d();
+    for (SignedFit& fit : fits_) fit.scale *= by;
+    d_ = d;
   }
 
   void finish() {
