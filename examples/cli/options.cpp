@@ -74,6 +74,9 @@ void Options::add_model_flags(CLI::App& app) {
   add(app, "--cpu-activations", HADAL_OPT_CPU_ACTIVATIONS,
       "int8: round them for products with block formats; f32: do not, slower", "TYPE")
       ->group("Model");
+  add(app, "--mtp", HADAL_OPT_MTP_PATH,
+      "GGUF file or directory with the MTP layer that the model's own files lack", "PATH")
+      ->group("Model");
   app.add_flag("--no-mmap", no_mmap_, "Read the file into memory instead of mapping it")
       ->group("Model");
   add(app, "--host-bytes", HADAL_OPT_HOST_BYTES, "Never use more memory than this", "BYTES")
@@ -93,8 +96,8 @@ void Options::add_session_flags(CLI::App& app) {
   add(app, "-c,--ctx-size", HADAL_OPT_CONTEXT, "Most tokens (default 0: as the model was trained)",
       "N")
       ->group("Session");
-  app.add_option("--cache-type-k", cache_type_, "Type of the latent cache; only f32")
-      ->option_text("TYPE")
+  add(app, "--cache-type-k", HADAL_OPT_CACHE_TYPE,
+      "Type of the latent cache: f32, bf16, f16, q8_0 (default auto)", "TYPE")
       ->group("Session");
 }
 
@@ -155,6 +158,44 @@ void Options::add_output_flags(CLI::App& app, bool with_json) {
       ->group("Output");
 }
 
+void Options::add_conversion_flags(CLI::App& app) {
+  const char* const group = "Conversion";
+  add(app, "--type,--outtype", HADAL_OPT_CONVERT_TYPE,
+      "Type or mix of the matrices: keep (default), f32, f16, bf16, q8_0 ...", "TYPE")
+      ->group(group);
+  add_quantisation_flags(app);
+  add(app, "--format", HADAL_OPT_CONVERT_FORMAT, "gguf (default) or safetensors", "NAME")
+      ->group(group);
+  add(app, "--mtp", HADAL_OPT_CONVERT_MTP,
+      "keep (default), drop or only: layers that predict more than one token ahead", "WHAT")
+      ->group(group);
+  add(app, "--kv-b", HADAL_OPT_CONVERT_KV_B,
+      "split, joint or keep; default: split out of a directory", "FORM")
+      ->group(group);
+}
+
+void Options::add_quantisation_flags(CLI::App& app) {
+  add(app, "--rules", HADAL_OPT_CONVERT_RULES,
+      "Types of single tensors, the first that fits counts: 'ffn_down_exps=q8_0;^output=f16'",
+      "PATTERN=TYPE;...")
+      ->group("Conversion");
+  add(app, "--imatrix", HADAL_OPT_CONVERT_IMATRIX, "Importance matrix, for types of few bits",
+      "FILE")
+      ->group("Conversion");
+}
+
+void Options::add_split_flags(CLI::App& app) {
+  add(app, "--split-tensors", HADAL_OPT_CONVERT_SPLIT_TENSORS, "Most tensors of a file", "N")
+      ->group("Conversion");
+}
+
+void Options::add_work_flags(CLI::App& app) {
+  add(app, "-t,--threads", HADAL_OPT_THREADS, "Threads (default: one per core)", "N")
+      ->group("Work");
+  add(app, "--host-bytes", HADAL_OPT_HOST_BYTES, "Never use more memory than this", "BYTES")
+      ->group("Work");
+}
+
 void Options::set(const std::string& flag, int32_t key, const std::string& value) {
   const hadal_option_desc option = hadal::option_describe(key);
   hadal::Config* config = nullptr;
@@ -163,6 +204,7 @@ void Options::set(const std::string& flag, int32_t key, const std::string& value
     case HADAL_SCOPE_MODEL: config = &model_options; break;
     case HADAL_SCOPE_SESSION: config = &session; break;
     case HADAL_SCOPE_SAMPLER: config = &sampler; break;
+    case HADAL_SCOPE_CONVERT: config = &conversion; break;
     default: config = &request; break;
   }
   switch (option.type) {
@@ -176,10 +218,6 @@ void Options::refuse_what_is_missing() const {
   if (whole_number("--n-gpu-layers", n_gpu_layers_) != 0) {
     throw UsageError("--n-gpu-layers " + n_gpu_layers_ + ": this version has no GPU backend",
                      "Leave it out, or give 0: everything runs on the CPU.");
-  }
-  if (cache_type_ != "f32") {
-    throw UsageError("--cache-type-k " + cache_type_ + ": this version's latent cache is f32",
-                     "Leave it out. The cache of this architecture is small as it is.");
   }
   if (!demo_config_.empty()) {
     throw UsageError("--config " + demo_config_ + ": a model carries its own shape",
