@@ -17,8 +17,10 @@ class AffineBlock {
   // 256 elements.
   void encode(const float* values, const float* importance) {
     alignas(16) float x[256], w[256];
-    const Unit unit = unit_of(largest_magnitude(values, 256));
-    for (int i = 0; i < 256; ++i) x[i] = values[i] * unit.down;
+    const Unit unit = unit_of(std::min(largest_magnitude(values, 256), Format::kReach));
+    // What the largest f16 cannot reach on either side is cut off.
+    const float reach = Format::kReach * unit.down;
+    for (int i = 0; i < 256; ++i) x[i] = std::clamp(values[i] * unit.down, -reach, reach);
     if (importance != nullptr) weights_of(importance, 256, w);
     for (int p = 0; p < kPacks; ++p) {
       packs_[p].load(x + 4 * kSize * p, importance == nullptr ? nullptr : w + 4 * kSize * p);
@@ -208,6 +210,7 @@ class AffineBlock {
 };
 
 struct Q2K {
+  static constexpr float kReach = 65504.0f * 15;
   static constexpr int kGroup = 16, kHigh = 3, kHighCode = 15;
   static constexpr Ends kRoughStarts[] = {
       {0, 3}, {-0.4f, 3.4f}, {-.2f, 3.2f}, {0, 3.4f}, {-.4f, 3}};
@@ -221,6 +224,7 @@ struct Q2K {
       {-0.8f, 3.8f}, {-1.0f, 3.3f}, {-0.1f, 2.4f}, {0.2f, 3.2f},  {0.0f, 4.0f}};
 };
 struct Q4K {
+  static constexpr float kReach = 65504.0f * 63;
   static constexpr int kGroup = 32, kHigh = 15, kHighCode = 63;
   static constexpr Ends kRoughStarts[] = {{0, 15}, {-0.4f, 15.4f}};
   static constexpr Ends kPlainStarts[] = {
@@ -235,6 +239,7 @@ struct Q4K {
       {-1.0f, 14.8f}, {-0.2f, 16.6f}};
 };
 struct Q5K {
+  static constexpr float kReach = 65504.0f * 63;
   static constexpr int kGroup = 32, kHigh = 31, kHighCode = 63;
   static constexpr Ends kRoughStarts[] = {{0, 31}};
   static constexpr Ends kPlainStarts[] = {

@@ -17,8 +17,10 @@ class SignedBlock {
   // 256 elements.
   void encode(const float* values, const float* importance) {
     alignas(16) float x[256], w[256];
-    const Unit unit = unit_of(largest_magnitude(values, 256));
-    for (int i = 0; i < 256; ++i) x[i] = values[i] * unit.down;
+    const Unit unit = unit_of(std::min(largest_magnitude(values, 256), Format::kReach));
+    // What the largest f16 cannot reach on either side is cut off.
+    const float reach = Format::kReach * unit.down;
+    for (int i = 0; i < 256; ++i) x[i] = std::clamp(values[i] * unit.down, -reach, reach);
     if (importance != nullptr) weights_of(importance, 256, w);
     for (int p = 0; p < kPacks; ++p) {
       packs_[p].load(x + 4 * kSize * p, importance == nullptr ? nullptr : w + 4 * kSize * p);
@@ -121,6 +123,7 @@ class SignedBlock {
 };
 
 struct Q3K {
+  static constexpr float kReach = 65504.0f * 32 * 3;
   using Levels = WholeLevels<-4, 3>;
   static constexpr int kGroup = 16, kLowCode = -32;
   static constexpr float kRoughStarts[] = {-4.5f, -4.0f, -3.5f, 3.5f, 3.0f};
@@ -130,6 +133,7 @@ struct Q3K {
 };
 
 struct Q6K {
+  static constexpr float kReach = 65504.0f * 128 * 31;
   using Levels = WholeLevels<-32, 31>;
   static constexpr int kGroup = 16, kLowCode = -128;
   static constexpr float kRoughStarts[] = {-32.0f};
@@ -141,6 +145,7 @@ struct Q6K {
 };
 
 struct Iq4Xs {
+  static constexpr float kReach = 65504.0f * 32 * 113;
   using Levels = Iq4Levels;
   static constexpr int kGroup = 32, kLowCode = -32;
   static constexpr float kRoughStarts[] = {-127.0f, 113.0f};

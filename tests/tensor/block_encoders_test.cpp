@@ -293,6 +293,20 @@ TEST(BlockEncodersTest, ExtremeRowsHaveFiniteEncodings) {
   }
 }
 
+TEST(BlockEncodersTest, WhatIsBeyondReachIsCutOff) {
+  for (const DType dtype : kBlockTypes)
+    for (const float value : {1e9f, 1e20f, 1e38f}) {
+      SCOPED_TRACE(std::string(name(dtype)) + " of " + std::to_string(value));
+      Floats row(512, value);
+      for (size_t i = 0; i < row.size(); i += 2) row[i] = -value;
+      const Floats back = there_and_back(dtype, row);
+      for (size_t i = 0; i < row.size(); ++i) {
+        ASSERT_EQ(back[i] < 0.0f, row[i] < 0.0f) << i;
+        ASSERT_GT(std::fabs(back[i]), 60000.0f) << i;
+      }
+    }
+}
+
 // Weights as small as these have scales that are subnormal in f16.
 TEST(BlockEncodersTest, SmallWeightsAreNotCutOff) {
   for (const DType dtype : kBlockTypes)
