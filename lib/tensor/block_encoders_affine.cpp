@@ -213,7 +213,7 @@ struct Q2K {
   static constexpr float kReach = 65504.0f * 15;
   static constexpr int kGroup = 16, kHigh = 3, kHighCode = 15;
   static constexpr Ends kRoughStarts[] = {
-      {0, 3}, {-0.4f, 3.4f}, {-.2f, 3.2f}, {0, 3.4f}, {-.4f, 3}};
+      {0, 3}, {-0.4f, 3.4f}, {-0.2f, 3.2f}, {0, 3.4f}, {-0.4f, 3}};
   static constexpr Ends kPlainStarts[] = {
       {-0.3f, 3.3f}, {0.0f, 3.5f}, {-0.5f, 3.1f}, {0.6f, 3.2f},  {-0.6f, 2.9f},
       {-0.2f, 3.4f}, {0.1f, 3.7f}, {-0.4f, 3.2f}, {-0.4f, 3.8f}, {0.0f, 2.7f}};

@@ -228,14 +228,14 @@ struct Q5_1 {
       {0.0f, 32.2f},  {0.2f, 30.8f}, {1.0f, 31.2f},  {-2.0f, 31.4f}};
 };
 
-}  // namespace
-
 // To the nearest whole number, halves away from zero.
 Float4 nearest_away(Float4 x) {
   const Float4 even = nearest(x), rest = x - even;
   const Float4 up = select((rest == 0.5f) & (x > 0.0f), all(1.0f), all(0.0f));
   return even + up - select((rest == -0.5f) & (x < 0.0f), all(1.0f), all(0.0f));
 }
+
+}  // namespace
 
 // The largest magnitude becomes 127. As everybody writes it, byte for byte, the levels are those of
 // the scale before it is rounded; but not where rounding an f16 costs more than a level.
