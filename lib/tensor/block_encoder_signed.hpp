@@ -128,4 +128,16 @@ struct SignedFit {
   }
 };
 
+// Calls offer with one over each scale to begin at. Where few elements are worth more than all
+// others, the largest of these few counts.
+template <class Format, int kSize, class Offer>
+void for_each_start(const Groups<kSize>& g, const float* importance, Offer offer) {
+  const Float4 base = inverse_of(g.extreme());
+  for (const float start : starts_of<Format, float>(importance)) offer(base * start);
+  if (importance == nullptr) return;
+  const Float4 important = inverse_of(g.extreme(g.much()));
+  for (const float start : std::span(Format::kPlainStarts).template first<3>())
+    offer(important * start);
+}
+
 }  // namespace hadal::encoders

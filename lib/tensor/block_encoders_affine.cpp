@@ -50,15 +50,11 @@ class AffineBlock {
   static constexpr int kSteps = 3;
   static constexpr size_t kPackCount = kPacks, kGroupCount = 256 / kSize;
 
+  // With zero among them.
   void find_ends(int p) {
-    Float4 low = all(0.0f), high = all(0.0f);
-    for (const Float4& value : packs_[p].x) {
-      low = lesser(low, value);
-      high = greater(high, value);
-    }
-    const Float4 range = high - low;
-    low_[p] = low;
-    base_[p] = inverse_of(range);
+    const Ends4 e = packs_[p].ends(all(0.0f));
+    low_[p] = e.low;
+    base_[p] = inverse_of(e.high - e.low);
   }
 
   AffineSums sums(int p, Ends ends) const {

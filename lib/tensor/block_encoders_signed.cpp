@@ -24,11 +24,10 @@ class SignedBlock {
     if (importance != nullptr) weights_of(importance, 256, w);
     for (int p = 0; p < kPacks; ++p) {
       packs_[p].load(x + 4 * kSize * p, importance == nullptr ? nullptr : w + 4 * kSize * p);
-      extreme_[p] = packs_[p].extreme();
     }
 
     d_ = half_at_least(rough_scale() / Format::kLowCode, unit);
-    for (int p = 0; p < kPacks; ++p) search(p, starts_of<Format, float>(importance));
+    for (int p = 0; p < kPacks; ++p) search(p, importance);
     refit(unit);
     for (int p = 0; p < kPacks; ++p) refine(p);
     refit(unit);
@@ -50,7 +49,7 @@ class SignedBlock {
   float rough_scale() const {
     float largest = 0.0f;
     for (int p = 0; p < kPacks; ++p) {
-      const Float4 base = inverse_of(extreme_[p]);
+      const Float4 base = inverse_of(packs_[p].extreme());
       SignedFit fit(packs_[p]);
       for (const float start : Format::kRoughStarts)
         fit.offer(sums_of<Levels>(packs_[p], base * start));
@@ -67,10 +66,9 @@ class SignedBlock {
                    -Format::kLowCode - 1);
   }
 
-  void search(int p, std::span<const float> starts) {
-    const Float4 base = inverse_of(extreme_[p]);
+  void search(int p, const float* importance) {
     fits_[p] = SignedFit(packs_[p]);
-    for (const float start : starts) offer(p, base * start);
+    for_each_start<Format>(packs_[p], importance, [&](Float4 inverse) { offer(p, inverse); });
   }
 
   // Levels for scales that can be stored, the one found and those beside it; then scales for those
@@ -115,7 +113,6 @@ class SignedBlock {
   }
 
   Groups<kSize> packs_[kPackCount];
-  Float4 extreme_[kPackCount];
   SignedFit fits_[kPackCount];
   Half d_;
   int8_t scales_[kGroupCount];
