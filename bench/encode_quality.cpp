@@ -1,6 +1,7 @@
 // Error and speed of the encoders beside those of ggml, whose library is given by path:
 //
 //   encode_quality --ggml libggml-base.so [--model GGUF-OR-DIRECTORY] [--type NAME]
+//                  [--deviation 0.02] [--record]
 //
 // Tables in Markdown: the squared error, weighted with the importance where there is one, as a part
 // of ggml's; then megabytes of floats per second of processor time of either, in turns. Both are
@@ -159,7 +160,9 @@ void print_speeds(Comparison& comparison, const std::vector<Type>& types, const 
 
 // tests/golden/ggml-encode-errors.json: ggml's squared error as a part of the rows' squares.
 void print_record(Comparison& comparison, const std::vector<Type>& types,
-                  const std::vector<Rows>& all_rows, const std::vector<float>& importance) {
+                  const std::vector<Rows>& all_rows) {
+  const auto importance = test::random_importance(1);
+  const auto massive = test::random_importance(1, kWidth, test::kMassive);
   const std::vector<float> zeros(all_rows[0].x.size(), 0.0f);
   for (size_t t = 0; t < types.size(); ++t) {
     std::printf("%s\n  \"%s\": {", t == 0 ? "{" : ",", name(types[t].dtype));
@@ -168,59 +171,84 @@ void print_record(Comparison& comparison, const std::vector<Type>& types,
       const auto part = [&](const std::vector<float>& w) {
         return comparison.ggml(types[t], rows, w).error / test::squared_error(rows.x, zeros, w);
       };
-      std::printf("%s\"%s\": [%.6g, %.6g]", r == 0 ? "" : ", ", rows.name.c_str(), part({}),
-                  part(importance));
+      std::printf("%s\"%s\": [%.6g, %.6g, %.6g]", r == 0 ? "" : ", ", rows.name.c_str(), part({}),
+                  part(importance), part(massive));
     }
     std::printf("}");
   }
   std::printf("\n}\n");
 }
 
-int run(int argc, char** argv) {
-  std::string library, model, only;
+struct Options {
+  std::string library, model, type;
+  float deviation = 0.02f;
   bool record = false;
+};
+
+// False for what is no option of this program.
+bool read_options(int argc, char** argv, Options& options) {
   for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
-    if (option == "--record")
-      record = true;
-    else if (i + 1 == argc)
-      break;
-    else if (option == "--ggml")
-      library = argv[++i];
-    else if (option == "--model")
-      model = argv[++i];
-    else if (option == "--type")
-      only = argv[++i];
+    if (option == "--record") {
+      options.record = true;
+      continue;
+    }
+    if (++i == argc) return false;
+    if (option == "--ggml") {
+      options.library = argv[i];
+    } else if (option == "--model") {
+      options.model = argv[i];
+    } else if (option == "--type") {
+      options.type = argv[i];
+    } else if (option == "--deviation") {
+      options.deviation = std::stof(argv[i]);
+    } else {
+      return false;
+    }
   }
-  void* const opened = library.empty() ? nullptr : dlopen(library.c_str(), RTLD_LAZY);
+  return !options.library.empty();
+}
+
+int run(int argc, char** argv) {
+  Options options;
+  if (!read_options(argc, argv, options)) {
+    std::fprintf(stderr,
+                 "usage: encode_quality --ggml libggml-base.so [--model M] [--type NAME]\n"
+                 "                      [--deviation 0.02] [--record]\n");
+    return 2;
+  }
+  void* const opened = dlopen(options.library.c_str(), RTLD_LAZY);
   void* const found = opened == nullptr ? nullptr : dlsym(opened, "ggml_quantize_chunk");
   if (found == nullptr) {
-    std::fprintf(stderr,
-                 "usage: encode_quality --ggml libggml-base.so [--model M] [--type NAME]\n");
-    return 2;
+    std::fprintf(stderr, "%s: no library with ggml_quantize_chunk\n", options.library.c_str());
+    return 1;
   }
   Comparison comparison(reinterpret_cast<QuantizeChunk>(found));
   std::vector<Type> types;
   for (const Type& type : kTypes)
-    if (only.empty() || only == name(type.dtype)) types.push_back(type);
+    if (options.type.empty() || options.type == name(type.dtype)) types.push_back(type);
 
   std::vector<Rows> all_rows;
   for (const test::Shape shape : test::kShapes)
-    all_rows.push_back(random_rows(shape, record ? test::kRecordedRows : 256));
+    all_rows.push_back(random_rows(shape, options.record ? test::kRecordedRows : 256));
+  for (Rows& rows : all_rows)
+    for (float& x : rows.x) x *= options.deviation / 0.02f;
   const std::vector<float> importance = test::random_importance(1, kWidth);
-  if (record) {
-    print_record(comparison, types, all_rows, importance);
+  if (options.record) {
+    print_record(comparison, types, all_rows);
     return 0;
   }
-  if (!model.empty()) {
+  if (!options.model.empty()) {
     all_rows.emplace_back();
-    if (!rows_of_model(model, all_rows.back())) {
-      std::fprintf(stderr, "%s: no checkpoint to read\n", model.c_str());
+    if (!rows_of_model(options.model, all_rows.back())) {
+      std::fprintf(stderr, "%s: no checkpoint to read\n", options.model.c_str());
       return 1;
     }
   }
   print_errors(comparison, types, all_rows, {}, "without importance");
   print_errors(comparison, types, all_rows, importance, "with importance");
+  print_errors(comparison, types, all_rows, test::random_importance(1, kWidth, test::kMassive),
+               "with massive peaks");
   print_speeds(comparison, types, all_rows[0], importance);
   return 0;
 }

@@ -82,6 +82,12 @@ inline Float4 best_scale_below_zero(const ElementSums& e, const AffineSums& s, F
   return select(s.ll == 0.0f, all(0.0f), (1.0f + a) * step);
 }
 
+// The scale that suits a minimum.
+inline Float4 best_scale_for(const AffineSums& s, Float4 minimum, Float4 step) {
+  const Float4 a = quotient(s.rl - s.b_of(minimum) * s.l, s.ll);
+  return select(s.ll == 0.0f, all(0.0f), (1.0f + a) * step);
+}
+
 struct AffineFit {
   ScaleAndMinimum found;
   Float4 error;

@@ -103,6 +103,14 @@ inline Half half_at_least(float value, Unit unit) {
   return {bits, float_from_f16(bits) * unit.down};
 }
 
+// The positive f16 that stands that many places above it, or itself where there is none.
+inline Half beside(Half h, int places, Unit unit) {
+  const int bits = static_cast<int>(h.bits) + places;
+  if (bits <= 0 || bits > 0x7bff) return h;
+  const auto moved = static_cast<uint16_t>(bits);
+  return {moved, float_from_f16(moved) * unit.down};
+}
+
 // Weights of n elements: the importance in a unit of its own, or ones where it is zero. A floor
 // keeps elements without importance from being encoded as just anything, and sums from being zero.
 inline void weights_of(const float* importance, int n, float* w) {
@@ -120,6 +128,10 @@ std::span<const Start> starts_of(const float* importance) {
   if (importance == nullptr) return Format::kPlainStarts;
   return Format::kWeightedStarts;
 }
+
+struct Ends4 {
+  Float4 low, high;
+};
 
 // Four groups of kSize elements, with weights.
 template <int kSize>
@@ -140,14 +152,28 @@ struct Groups {
     for (int i = 0; i < kSize; ++i) squares += w[i] * x[i] * x[i];
   }
 
-  // The element of largest magnitude, with its sign.
-  Float4 extreme() const {
-    Float4 low = x[0], high = x[0];
-    for (int i = 1; i < kSize; ++i) {
-      low = lesser(low, x[i]);
-      high = greater(high, x[i]);
+  // The element of largest magnitude, with its sign; among those of at least this weight.
+  Float4 extreme(Float4 least_weight = all(0.0f)) const {
+    const Ends4 e = ends(all(0.0f), least_weight);
+    return select(-e.low > e.high, e.low, e.high);
+  }
+
+  // The smallest and the largest element, and no less than that they go to `from` at either side.
+  Ends4 ends(Float4 from, Float4 least_weight = all(0.0f)) const {
+    Ends4 e = {from, from};
+    for (int i = 0; i < kSize; ++i) {
+      const Float4 value = select(w[i] < least_weight, from, x[i]);
+      e.low = lesser(e.low, value);
+      e.high = greater(e.high, value);
     }
-    return select(-low > high, low, high);
+    return e;
+  }
+
+  // What an element must weigh to be looked at first where weights differ by orders of magnitude.
+  Float4 much() const {
+    Float4 most = w[0];
+    for (const Float4& weight : w) most = greater(most, weight);
+    return most * 0x1p-6f;
   }
 
  private:

@@ -2,10 +2,11 @@
 // their own per group, q3_k, q6_k, iq4_xs with whole-number scales of groups. Private to the
 // encoders.
 //
-// For levels q that are given, the error is a parabola in the scale t: sum w x^2 - 2 t XL + t^2 LL
-// with XL = sum w x q, LL = sum w q^2. So each start (a scale that sends the largest element to a
-// certain level) is judged by the bottom of its parabola, or by its value at the nearest scale that
-// can be stored, and not by another pass over the elements.
+// For given levels the error is a parabola in the scale. So each start (a scale that sends the
+// largest element to a certain level) is judged by the bottom of its parabola, or by its value at
+// the nearest scale that can be stored, and not by another pass over the elements. The sums are of
+// what is left after rounding, not of the elements: where one of them is worth a million others,
+// the difference of the elements' large sums would have no digits for the rest.
 #pragma once
 
 #include <array>
@@ -126,5 +127,17 @@ struct SignedFit {
     rest_l = select(better, left_l * step, rest_l);
   }
 };
+
+// Calls offer with one over each scale to begin at. Where few elements are worth more than all
+// others, the largest of these few counts.
+template <class Format, int kSize, class Offer>
+void for_each_start(const Groups<kSize>& g, const float* importance, Offer offer) {
+  const Float4 base = inverse_of(g.extreme());
+  for (const float start : starts_of<Format, float>(importance)) offer(base * start);
+  if (importance == nullptr) return;
+  const Float4 important = inverse_of(g.extreme(g.much()));
+  for (const float start : std::span(Format::kPlainStarts).template first<3>())
+    offer(important * start);
+}
 
 }  // namespace hadal::encoders

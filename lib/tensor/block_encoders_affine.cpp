@@ -17,8 +17,10 @@ class AffineBlock {
   // 256 elements.
   void encode(const float* values, const float* importance) {
     alignas(16) float x[256], w[256];
-    const Unit unit = unit_of(largest_magnitude(values, 256));
-    for (int i = 0; i < 256; ++i) x[i] = values[i] * unit.down;
+    const Unit unit = unit_of(std::min(largest_magnitude(values, 256), Format::kReach));
+    // What the largest f16 cannot reach on either side is cut off.
+    const float reach = Format::kReach * unit.down;
+    for (int i = 0; i < 256; ++i) x[i] = std::clamp(values[i] * unit.down, -reach, reach);
     if (importance != nullptr) weights_of(importance, 256, w);
     for (int p = 0; p < kPacks; ++p) {
       packs_[p].load(x + 4 * kSize * p, importance == nullptr ? nullptr : w + 4 * kSize * p);
@@ -32,6 +34,7 @@ class AffineBlock {
     for (int p = 0; p < kPacks; ++p) refine(p, 0);
     refit(unit);
     for (int p = 0; p < kPacks; ++p) refine(p, 1);
+    refit(unit);
     finish();
   }
 
@@ -44,17 +47,14 @@ class AffineBlock {
   const uint8_t* levels() const { return levels_; }
 
  private:
+  static constexpr int kSteps = 3;
   static constexpr size_t kPackCount = kPacks, kGroupCount = 256 / kSize;
 
+  // With zero among them.
   void find_ends(int p) {
-    Float4 low = all(0.0f), high = all(0.0f);
-    for (const Float4& value : packs_[p].x) {
-      low = lesser(low, value);
-      high = greater(high, value);
-    }
-    const Float4 range = high - low;
-    low_[p] = low;
-    base_[p] = inverse_of(range);
+    const Ends4 e = packs_[p].ends(all(0.0f));
+    low_[p] = e.low;
+    base_[p] = inverse_of(e.high - e.low);
   }
 
   AffineSums sums(int p, Ends ends) const {
@@ -98,11 +98,17 @@ class AffineBlock {
     const Float4 step = quotient(all(1.0f), s.inverse);
     const Float4 wanted = best_scale_below_zero(e, s, step) * inverse_d_;
     const Float4 below = nearest(clamp(wanted - 0.5f, 0.0f, kHighCode));
+    Float4 minimum;
     for (const Float4 code : {below, lesser(below + 1.0f, all(kHighCode))}) {
       const Float4 scale = code * d_.value;
-      const Float4 minimum = best_minimum(e, s, scale, step) * inverse_dmin_;
-      fits_[p].offer(e, s, step, {scale, nearest(clamp(minimum, 0.0f, kHighCode)) * dmin_.value});
+      minimum = best_minimum(e, s, scale, step) * inverse_dmin_;
+      minimum = nearest(clamp(minimum, 0.0f, kHighCode)) * dmin_.value;
+      fits_[p].offer(e, s, step, {scale, minimum});
     }
+    // And the scale that suits a minimum which can be stored: the one wanted may be too large for
+    // it.
+    const Float4 suiting = best_scale_for(s, minimum, step) * inverse_d_;
+    fits_[p].offer(e, s, step, {nearest(clamp(suiting, 0.0f, kHighCode)) * d_.value, minimum});
   }
 
   void search(int p, std::span<const Ends> starts) {
@@ -125,27 +131,47 @@ class AffineBlock {
   }
 
   // The block's two floats for the levels and whole numbers as they are: least squares again, as
-  // corrections.
+  // corrections. The two pull together, so the minimum is tried at several f16 near the best one,
+  // each with the scale that suits it.
   void refit(Unit unit) {
-    Float4 aa = {}, ab = {}, bb = {}, ar = {}, br = {};
+    Float4 sums[5] = {};
     for (int p = 0; p < kPacks; ++p) {
       const AffineFit& fit = fits_[p];
       const Float4 a = fit.found.scale * inverse_d_, b = fit.found.minimum * inverse_dmin_;
-      aa += a * a * fit.ll;
-      ab += a * b * fit.l;
-      bb += b * b * elements_[p].w;
-      ar += a * fit.rest_l;
-      br += b * fit.rest;
+      sums[0] += a * a * fit.ll;
+      sums[1] += a * b * fit.l;
+      sums[2] += b * b * elements_[p].w;
+      sums[3] += a * fit.rest_l;
+      sums[4] += b * fit.rest;
     }
-    // d aa - dmin ab = ar;  d ab - dmin bb = br
-    const float determinant = sum(aa) * sum(bb) - sum(ab) * sum(ab);
-    if (determinant > 1e-6f * sum(aa) * sum(bb)) {
-      const float d = d_.value + (sum(ar) * sum(bb) - sum(br) * sum(ab)) / determinant;
-      const float dmin = dmin_.value + (sum(ar) * sum(ab) - sum(br) * sum(aa)) / determinant;
-      if (d > 0.0f && dmin > 0.0f) set(half(d, unit), half(dmin, unit));
-    } else if (sum(bb) == 0.0f && sum(aa) > 0.0f) {
-      set(half(d_.value + sum(ar) / sum(aa), unit), dmin_);
+    const float aa = sum(sums[0]), ab = sum(sums[1]), bb = sum(sums[2]), ar = sum(sums[3]),
+                br = sum(sums[4]);
+    if (!(aa > 0.0f)) return;
+    // By d and m the error changes by d d aa - 2 d m ab + m m bb - 2 d ar + 2 m br.
+    const float determinant = aa * bb - ab * ab;
+    const float best = determinant > 1e-6f * aa * bb ? (ar * ab - br * aa) / determinant : 0.0f;
+    const Half center = half(dmin_.value + best, unit);
+    Half d = d_, dmin = dmin_;
+    float least = 0.0f;
+    for (int step = bb > 0.0f ? -kSteps : 0; step <= (bb > 0.0f ? kSteps : 0); ++step) {
+      const Half m = beside(center, step, unit);
+      const float to_m = m.value - dmin_.value;
+      const Half s = half(d_.value + (ar + to_m * ab) / aa, unit);
+      const float to_s = s.value - d_.value;
+      const float change =
+          to_s * (to_s * aa - 2.0f * (to_m * ab + ar)) + to_m * (to_m * bb + 2.0f * br);
+      if (change < least && s.value > 0.0f && m.value >= 0.0f) {
+        least = change;
+        d = s;
+        dmin = m;
+      }
     }
+    const float scale_by = d.value * inverse_d_, minimum_by = dmin.value * inverse_dmin_;
+    for (AffineFit& fit : fits_) {
+      fit.found.scale *= scale_by;
+      fit.found.minimum *= minimum_by;
+    }
+    set(d, dmin);
   }
 
   void finish() {
@@ -180,9 +206,10 @@ class AffineBlock {
 };
 
 struct Q2K {
+  static constexpr float kReach = 65504.0f * 15;
   static constexpr int kGroup = 16, kHigh = 3, kHighCode = 15;
   static constexpr Ends kRoughStarts[] = {
-      {0, 3}, {-0.4f, 3.4f}, {-.2f, 3.2f}, {0, 3.4f}, {-.4f, 3}};
+      {0, 3}, {-0.4f, 3.4f}, {-0.2f, 3.2f}, {0, 3.4f}, {-0.4f, 3}};
   static constexpr Ends kPlainStarts[] = {
       {-0.3f, 3.3f}, {0.0f, 3.5f}, {-0.5f, 3.1f}, {0.6f, 3.2f},  {-0.6f, 2.9f},
       {-0.2f, 3.4f}, {0.1f, 3.7f}, {-0.4f, 3.2f}, {-0.4f, 3.8f}, {0.0f, 2.7f}};
@@ -193,6 +220,7 @@ struct Q2K {
       {-0.8f, 3.8f}, {-1.0f, 3.3f}, {-0.1f, 2.4f}, {0.2f, 3.2f},  {0.0f, 4.0f}};
 };
 struct Q4K {
+  static constexpr float kReach = 65504.0f * 63;
   static constexpr int kGroup = 32, kHigh = 15, kHighCode = 63;
   static constexpr Ends kRoughStarts[] = {{0, 15}, {-0.4f, 15.4f}};
   static constexpr Ends kPlainStarts[] = {
@@ -207,6 +235,7 @@ struct Q4K {
       {-1.0f, 14.8f}, {-0.2f, 16.6f}};
 };
 struct Q5K {
+  static constexpr float kReach = 65504.0f * 63;
   static constexpr int kGroup = 32, kHigh = 31, kHighCode = 63;
   static constexpr Ends kRoughStarts[] = {{0, 31}};
   static constexpr Ends kPlainStarts[] = {

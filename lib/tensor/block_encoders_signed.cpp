@@ -17,18 +17,20 @@ class SignedBlock {
   // 256 elements.
   void encode(const float* values, const float* importance) {
     alignas(16) float x[256], w[256];
-    const Unit unit = unit_of(largest_magnitude(values, 256));
-    for (int i = 0; i < 256; ++i) x[i] = values[i] * unit.down;
+    const Unit unit = unit_of(std::min(largest_magnitude(values, 256), Format::kReach));
+    // What the largest f16 cannot reach on either side is cut off.
+    const float reach = Format::kReach * unit.down;
+    for (int i = 0; i < 256; ++i) x[i] = std::clamp(values[i] * unit.down, -reach, reach);
     if (importance != nullptr) weights_of(importance, 256, w);
     for (int p = 0; p < kPacks; ++p) {
       packs_[p].load(x + 4 * kSize * p, importance == nullptr ? nullptr : w + 4 * kSize * p);
-      extreme_[p] = packs_[p].extreme();
     }
 
     d_ = half_at_least(rough_scale() / Format::kLowCode, unit);
-    for (int p = 0; p < kPacks; ++p) search(p, starts_of<Format, float>(importance));
+    for (int p = 0; p < kPacks; ++p) search(p, importance);
     refit(unit);
     for (int p = 0; p < kPacks; ++p) refine(p);
+    refit(unit);
     finish();
   }
 
@@ -47,7 +49,7 @@ class SignedBlock {
   float rough_scale() const {
     float largest = 0.0f;
     for (int p = 0; p < kPacks; ++p) {
-      const Float4 base = inverse_of(extreme_[p]);
+      const Float4 base = inverse_of(packs_[p].extreme());
       SignedFit fit(packs_[p]);
       for (const float start : Format::kRoughStarts)
         fit.offer(sums_of<Levels>(packs_[p], base * start));
@@ -64,10 +66,9 @@ class SignedBlock {
                    -Format::kLowCode - 1);
   }
 
-  void search(int p, std::span<const float> starts) {
-    const Float4 base = inverse_of(extreme_[p]);
+  void search(int p, const float* importance) {
     fits_[p] = SignedFit(packs_[p]);
-    for (const float start : starts) offer(p, base * start);
+    for_each_start<Format>(packs_[p], importance, [&](Float4 inverse) { offer(p, inverse); });
   }
 
   // Levels for scales that can be stored, the one found and those beside it; then scales for those
@@ -86,7 +87,12 @@ class SignedBlock {
       rest += code * fit.rest_l;
       squares += code * code * fit.ll;
     }
-    if (sum(squares) > 0.0f) d_ = half(d_.value + sum(rest) / sum(squares), unit);
+    if (!(sum(squares) > 0.0f)) return;
+    const Half d = half(d_.value + sum(rest) / sum(squares), unit);
+    if (d.value == 0.0f) return;
+    const float by = d.value * inverse_d();
+    for (SignedFit& fit : fits_) fit.scale *= by;
+    d_ = d;
   }
 
   void finish() {
@@ -107,7 +113,6 @@ class SignedBlock {
   }
 
   Groups<kSize> packs_[kPackCount];
-  Float4 extreme_[kPackCount];
   SignedFit fits_[kPackCount];
   Half d_;
   int8_t scales_[kGroupCount];
@@ -115,6 +120,7 @@ class SignedBlock {
 };
 
 struct Q3K {
+  static constexpr float kReach = 65504.0f * 32 * 3;
   using Levels = WholeLevels<-4, 3>;
   static constexpr int kGroup = 16, kLowCode = -32;
   static constexpr float kRoughStarts[] = {-4.5f, -4.0f, -3.5f, 3.5f, 3.0f};
@@ -124,6 +130,7 @@ struct Q3K {
 };
 
 struct Q6K {
+  static constexpr float kReach = 65504.0f * 128 * 31;
   using Levels = WholeLevels<-32, 31>;
   static constexpr int kGroup = 16, kLowCode = -128;
   static constexpr float kRoughStarts[] = {-32.0f};
@@ -135,6 +142,7 @@ struct Q6K {
 };
 
 struct Iq4Xs {
+  static constexpr float kReach = 65504.0f * 32 * 113;
   using Levels = Iq4Levels;
   static constexpr int kGroup = 32, kLowCode = -32;
   static constexpr float kRoughStarts[] = {-127.0f, 113.0f};

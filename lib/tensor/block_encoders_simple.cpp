@@ -91,10 +91,9 @@ void encode_signed(const float* x, int64_t n_elements, const float* importance, 
     blocks.load(x + begin, n_elements - begin,
                 importance == nullptr ? nullptr : importance + begin);
     const Packed& g = blocks.groups;
-    const Float4 base = inverse_of(g.extreme());
     SignedFit fit(g);
-    for (const float start : starts_of<Format, float>(importance))
-      fit.offer(sums_of<Levels>(g, base * start));
+    for_each_start<Format>(g, importance,
+                           [&](Float4 inverse) { fit.offer(sums_of<Levels>(g, inverse)); });
     for (int round = 0; round < Format::kRounds; ++round)
       fit.offer(sums_of<Levels>(g, inverse_of(fit.scale)));
 
@@ -122,11 +121,7 @@ void encode_affine(const float* x, int64_t n_elements, const float* importance, 
     blocks.load(x + begin, n_elements - begin,
                 importance == nullptr ? nullptr : importance + begin);
     Packed& g = blocks.groups;
-    Float4 low = g.x[0], high = g.x[0];
-    for (int i = 1; i < 32; ++i) {
-      low = lesser(low, g.x[i]);
-      high = greater(high, g.x[i]);
-    }
+    const auto [low, high] = g.ends(g.x[0]);
     // From the smallest on, so that a block far from zero keeps its digits.
     g.squares = all(0.0f);
     for (int i = 0; i < 32; ++i) {
@@ -134,8 +129,7 @@ void encode_affine(const float* x, int64_t n_elements, const float* importance, 
       g.squares += g.w[i] * g.x[i] * g.x[i];
     }
     const ElementSums elements = sums_of_elements(g);
-    const Float4 range = high - low;
-    const Float4 base = inverse_of(range);
+    const Float4 base = inverse_of(high - low);
     AffineFit fit(g.squares);
     const auto offer = [&](Float4 inverse, Float4 offset) {
       const AffineSums s = sums_of<kHigh>(g, inverse, offset);
@@ -228,14 +222,14 @@ struct Q5_1 {
       {0.0f, 32.2f},  {0.2f, 30.8f}, {1.0f, 31.2f},  {-2.0f, 31.4f}};
 };
 
-}  // namespace
-
 // To the nearest whole number, halves away from zero.
 Float4 nearest_away(Float4 x) {
   const Float4 even = nearest(x), rest = x - even;
   const Float4 up = select((rest == 0.5f) & (x > 0.0f), all(1.0f), all(0.0f));
   return even + up - select((rest == -0.5f) & (x < 0.0f), all(1.0f), all(0.0f));
 }
+
+}  // namespace
 
 // The largest magnitude becomes 127. As everybody writes it, byte for byte, the levels are those of
 // the scale before it is rounded; but not where rounding an f16 costs more than a level.

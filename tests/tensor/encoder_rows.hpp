@@ -81,13 +81,15 @@ inline std::vector<float> random_row(Shape shape, uint64_t seed, size_t n = kWid
   return row;
 }
 
-// Mean squares of inputs: most within a factor of ten or so, one in a hundred far above.
-inline std::vector<float> random_importance(uint64_t seed, size_t n = kWidth) {
+// Mean squares of inputs: most within a factor of ten or so, one in a hundred far above. In models
+// that is up to kMassive.
+inline constexpr double kMassive = 1e6;
+inline std::vector<float> random_importance(uint64_t seed, size_t n = kWidth, double peak = 100.0) {
   Draws draws(seed ^ 0x5bd1e995u);
   std::vector<float> importance(n);
   for (float& w : importance) {
     const double g = draws.gaussian();
-    w = static_cast<float>((0.1 + g * g) * (draws.uniform() < 0.01 ? 100.0 : 1.0));
+    w = static_cast<float>((0.1 + g * g) * (draws.uniform() < 0.01 ? peak : 1.0));
   }
   return importance;
 }
