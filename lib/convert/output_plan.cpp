@@ -80,6 +80,7 @@ class GgufPlanner {
       keys = gguf_keys_of_model(plan_.config, vocabulary,
                                 last_component(*hf_directory_of(*plan_.checkpoint)), shape, log_);
     }
+    if (options_.type != "keep") set_importance_keys(keys, options_.importance.get());
     return lay_out(std::move(keys), to);
   }
 

@@ -17,7 +17,7 @@ uint64_t scales_bytes(const RowRun& run) {
 
 }  // namespace
 
-RowPiece RowPieceCutter::next() {
+RowPiece RowPieceCutter::next(uint64_t most_bytes) {
   RowPiece piece;
   piece.first_row = row_;
   const auto write_row = static_cast<uint64_t>(tensor_->row_bytes());
@@ -28,9 +28,9 @@ RowPiece RowPieceCutter::next() {
     const uint64_t per_row = run.transposed ? 0 : read_row;
     const int64_t left = run.n_rows - row_of_run_;
     const auto room = [&](uint64_t used, uint64_t fixed_bytes, uint64_t each) -> int64_t {
-      if (used >= most_bytes_ || most_bytes_ - used < fixed_bytes) return 0;
+      if (used >= most_bytes || most_bytes - used < fixed_bytes) return 0;
       if (each == 0) return left;
-      return static_cast<int64_t>(std::min<uint64_t>((most_bytes_ - used - fixed_bytes) / each,
+      return static_cast<int64_t>(std::min<uint64_t>((most_bytes - used - fixed_bytes) / each,
                                                      static_cast<uint64_t>(left)));
     };
     int64_t n =

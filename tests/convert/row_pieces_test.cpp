@@ -38,8 +38,8 @@ TEST_F(RowPiecesTest, CoverEveryRowOnceWithinTheirBounds) {
     const RowPieceNeeds needs = needs_of({joint_}, most);
     int64_t row = 0;
     std::vector<int64_t> rows_of_run(joint_.runs.size());
-    for (RowPieceCutter cutter(joint_, most); !cutter.done();) {
-      const RowPiece piece = cutter.next();
+    for (RowPieceCutter cutter(joint_); !cutter.done();) {
+      const RowPiece piece = cutter.next(most);
       EXPECT_EQ(piece.first_row, row);
       EXPECT_GT(piece.n_rows, 0);
       EXPECT_LE(piece.read_bytes, needs.read_bytes);
