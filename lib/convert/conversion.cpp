@@ -36,7 +36,11 @@ Conversion::Conversion(ConversionTools tools, std::string from, std::string to,
 
 Conversion::~Conversion() {
   written_.clear();
-  if (made_directory_ && placed_ == 0) tools_.files->remove_directory(plan_.directory);
+  if (!made_directory_ || placed_ != 0) return;
+  try {
+    tools_.files->remove_directory(plan_.directory);
+  } catch (...) {  // without memory an empty directory stays
+  }
 }
 
 double Conversion::progress() const {
