@@ -107,10 +107,16 @@ enum {
                                 3 same bits on every instruction set: the reference backend, slow */
   HADAL_OPT_UNTRUSTED = 104, /* i64 0/1: files may be hostile: never map them. Default 0          */
   /* model */
-  HADAL_OPT_BACKEND = 200, /* str: "auto" (default), "cpu", "reference"                       */
-  HADAL_OPT_MMAP = 201,    /* i64 0/1: map the file (default 1) or read it into memory. While
-                              mapped, truncation by another process is SIGBUS                 */
-  HADAL_OPT_CPU_ISA = 203, /* str: "auto" (default), "scalar", "avx2", "avx512"               */
+  HADAL_OPT_BACKEND = 200,  /* str: "auto" (default), "cpu", "reference"                       */
+  HADAL_OPT_MMAP = 201,     /* i64 0/1: map the file (default 1) or read it into memory. While
+                               mapped, truncation by another process is SIGBUS                 */
+  HADAL_OPT_MTP_PATH = 202, /* str: where the MTP layer is, for a model whose own files lack it: a
+                               GGUF file with the layer and nextn_predict_layers, or a directory of
+                               safetensors (or any file of it), of which only config.json and the
+                               files with the layer need to be there. It must be of the same model:
+                               E_UNSUPPORTED if the shapes, numbers or tokens differ, if there is no
+                               such layer, or if the model has one already. Default "": none */
+  HADAL_OPT_CPU_ISA = 203,  /* str: "auto" (default), "scalar", "avx2", "avx512"               */
   HADAL_OPT_EXPERT_GROUPS = 204, /* str: "auto" (default): a file of V3's shape without group keys
                                     is routed in 8 groups of which 4 are kept, as the model was
                                     trained; "file": as the file says, as llama.cpp does */
@@ -124,7 +130,12 @@ enum {
                               same. Default 0 */
   /* session */
   HADAL_OPT_CONTEXT = 300,    /* i64: most tokens; 0 (default): what the model was trained for    */
-  HADAL_OPT_CACHE_TYPE = 301, /* str: element type of the latent cache: "f32" (default) */
+  HADAL_OPT_CACHE_TYPE = 301, /* str: what the latent cache keeps a token's latents in: "f32",
+                                 "bf16", "f16", "q8_0"; "auto" (default): bf16 where activations
+                                 are rounded as well (cpu_activations), else f32. In any but f32
+                                 the part that carries the position is bf16. From bf16 on the
+                                 multiplications of attention are bf16 too where the machine has
+                                 them */
   HADAL_OPT_CHAT_FORMAT = 302, /* str: "auto" (default, by the file's template) or "deepseek-v2",
                                   "deepseek-v3", "deepseek-r1", "deepseek-v3-0324", "deepseek-v3.1",
                                   "kimi-k2" */

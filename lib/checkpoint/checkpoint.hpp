@@ -35,6 +35,9 @@ struct CheckpointOptions {
   uint64_t limit_tensors = 262144;
   uint64_t limit_shards = 4096;
   bool infer_expert_groups = true;  // HADAL_OPT_EXPERT_GROUPS is "auto"
+  // Of a directory, only the tensors behind the last layer of the trunk, which are the MTP layers,
+  // and only the files that hold them: the others need not be there (HADAL_OPT_MTP_PATH).
+  bool only_mtp_layers = false;
 };
 
 class Checkpoint {

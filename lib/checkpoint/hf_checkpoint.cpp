@@ -84,7 +84,7 @@ class HfCheckpoint : public Checkpoint {
         config_(std::move(config)),
         limit_string_bytes_(limit_string_bytes) {}
 
-  absl::Status fill_manifest(std::vector<SafetensorsFile> shards) {
+  absl::Status fill_manifest(std::vector<SafetensorsFile> shards, bool only_mtp_layers) {
     for (size_t i = 0; i < shards.size(); ++i) {
       for (SafetensorsTensor& tensor : shards[i].tensors) {
         if (tensor.size_bytes == 0) continue;  // no model has a tensor without elements
@@ -102,6 +102,7 @@ class HfCheckpoint : public Checkpoint {
       }
       files_.push_back(std::move(shards[i].file));
     }
+    if (only_mtp_layers) return absl::OkStatus();
     HADAL_ASSIGN_OR_RETURN(const std::optional<bool> tied, flag("tie_word_embeddings"));
     if (tied.value_or(false) || manifest_.find("lm_head") != nullptr) return absl::OkStatus();
     return fail(
@@ -207,11 +208,71 @@ class HfCheckpoint : public Checkpoint {
   std::vector<std::shared_ptr<const File>> files_;
 };
 
+// What the names of the MTP layers' tensors begin with, in the files: "model.layers.61." and on.
+class MtpNames {
+ public:
+  MtpNames(int64_t num_hidden_layers, int64_t num_nextn_predict_layers) {
+    for (int64_t i = 0; i < num_nextn_predict_layers; ++i) {
+      prefixes_.push_back(absl::StrCat("model.layers.", num_hidden_layers + i, "."));
+    }
+  }
+  bool has(absl::string_view tensor) const {
+    return std::any_of(prefixes_.begin(), prefixes_.end(),
+                       [&](const std::string& prefix) { return absl::StartsWith(tensor, prefix); });
+  }
+  std::string first() const { return prefixes_.empty() ? "" : prefixes_.front(); }
+
+ private:
+  std::vector<std::string> prefixes_;
+};
+
+absl::StatusOr<MtpNames> mtp_names(const HfConfig& config) {
+  HADAL_ASSIGN_OR_RETURN(const std::optional<int64_t> layers, config.integer("num_hidden_layers"));
+  HADAL_ASSIGN_OR_RETURN(const std::optional<int64_t> mtp,
+                         config.integer("num_nextn_predict_layers"));
+  if (layers.value_or(0) > 0 && mtp.value_or(0) > 0) {
+    return MtpNames(*layers, std::min<int64_t>(*mtp, 16));
+  }
+  return fail(HADAL_E_UNSUPPORTED,
+              absl::StrCat(config.spelling("num_nextn_predict_layers"),
+                           ": wanted 1 or more, found ", mtp.value_or(0)),
+              "This model has no MTP layer: give a checkpoint that has one.");
+}
+
+// Leaves the tensors of the MTP layers, and the files that hold one.
+SafetensorsIndex mtp_part(const SafetensorsIndex& whole, const MtpNames& names) {
+  SafetensorsIndex part;
+  std::vector<size_t> place_of(whole.files.size(), SIZE_MAX);
+  for (size_t file = 0; file < whole.files.size(); ++file) {
+    const bool is_wanted = std::any_of(
+        whole.tensors.begin(), whole.tensors.end(),
+        [&](const auto& tensor) { return tensor.second == file && names.has(tensor.first); });
+    if (!is_wanted) continue;
+    place_of[file] = part.files.size();
+    part.files.push_back(whole.files[file]);
+  }
+  for (const auto& [name, file] : whole.tensors) {
+    if (names.has(name)) part.tensors.emplace_back(name, place_of[file]);
+  }
+  return part;
+}
+
 // The weights: by an index that names the file given, or by the file itself.
 absl::StatusOr<std::vector<SafetensorsFile>> read_weights(FileSystem& files,
                                                           const std::string& directory,
                                                           const std::string& weights,
+                                                          const HfConfig& config,
                                                           const CheckpointOptions& options) {
+  MtpNames only(0, 0);
+  if (options.only_mtp_layers) {
+    HADAL_ASSIGN_OR_RETURN(only, mtp_names(config));
+  }
+  const auto no_mtp_layer = [&](const std::string& where) {
+    return fail(HADAL_E_UNSUPPORTED,
+                absl::StrCat(where, ": no tensor whose name begins with ", only.first(),
+                             ", which is the MTP layer by config.json"),
+                "Copies of a model are often published without it: take one that has it.");
+  };
   const bool is_index = absl::EndsWith(weights, ".json");
   const std::string index_name = is_index ? weights : kIndex;
   HADAL_ASSIGN_OR_RETURN(const std::shared_ptr<const File> index_file,
@@ -222,11 +283,15 @@ absl::StatusOr<std::vector<SafetensorsFile>> read_weights(FileSystem& files,
                                ? options.limit_string_bytes
                                : 4 * options.limit_string_bytes;
     HADAL_ASSIGN_OR_RETURN(const std::string text, read_text(index_file.get(), limit));
-    HADAL_ASSIGN_OR_RETURN(const SafetensorsIndex index,
+    HADAL_ASSIGN_OR_RETURN(SafetensorsIndex index,
                            read_safetensors_index(text, index_file->path(), options));
     const bool is_of_it =
         weights.empty() || is_index ||
         std::find(index.files.begin(), index.files.end(), weights) != index.files.end();
+    if (is_of_it && options.only_mtp_layers) {
+      index = mtp_part(index, only);
+      if (index.files.empty()) return no_mtp_layer(index_file->path());
+    }
     if (is_of_it) return read_safetensors_set(files, directory, index, index_file->path(), options);
   }
   const std::string path = directory + (weights.empty() ? kWeights : weights);
@@ -242,6 +307,10 @@ absl::StatusOr<std::vector<SafetensorsFile>> read_weights(FileSystem& files,
   std::vector<SafetensorsFile> shards;
   HADAL_ASSIGN_OR_RETURN(SafetensorsFile one,
                          read_safetensors_file(std::move(file), options, totals));
+  if (options.only_mtp_layers) {
+    std::erase_if(one.tensors, [&](const SafetensorsTensor& t) { return !only.has(t.name); });
+    if (one.tensors.empty()) return no_mtp_layer(path);
+  }
   shards.push_back(std::move(one));
   return shards;
 }
@@ -261,10 +330,10 @@ absl::StatusOr<std::unique_ptr<Checkpoint>> open_hf_checkpoint(FileSystem& files
                          HfConfig::parse(config_text, directory + kConfig, generation_text,
                                          directory + kGenerationConfig));
   HADAL_ASSIGN_OR_RETURN(std::vector<SafetensorsFile> shards,
-                         read_weights(files, directory, weights, options));
+                         read_weights(files, directory, weights, config, options));
   auto checkpoint = std::make_unique<HfCheckpoint>(directory, std::move(texts), std::move(config),
                                                    options.limit_string_bytes);
-  HADAL_RETURN_IF_ERROR(checkpoint->fill_manifest(std::move(shards)));
+  HADAL_RETURN_IF_ERROR(checkpoint->fill_manifest(std::move(shards), options.only_mtp_layers));
   return checkpoint;
 }
 

@@ -13,7 +13,8 @@ namespace {
 int32_t widest_input(const ModelConfig& config) {
   return std::max({config.hidden_size, config.q_lora_rank.value_or(0),
                    config.num_attention_heads * config.v_head_dim, config.intermediate_size,
-                   config.shared_intermediate_size()});
+                   config.shared_intermediate_size(),
+                   config.num_nextn_predict_layers > 0 ? 2 * config.hidden_size : 0});
 }
 
 int32_t rows_of_a_chunk(const ModelConfig& config, const ModelOptions& options) {
@@ -37,15 +38,19 @@ std::optional<std::string> Model::compose_metadata(absl::string_view key) const 
   if (key == "hadal.keys") return write_json(Json(checkpoint_->metadata_keys()));
   if (key == "hadal.tensors") {
     Json list = Json::array();
-    for (const TensorEntry& entry : manifest().entries()) {
-      list.push_back({{"name", entry.name_in_file},
-                      {"hadal_name", entry.name},
-                      {"type", name(entry.dtype)},
-                      {"shape", entry.shape},
-                      {"bytes", entry.size_bytes},
-                      {"file", entry.file},
-                      {"offset", entry.offset}});
-    }
+    const auto add = [&](const Manifest& manifest, size_t first_file) {
+      for (const TensorEntry& entry : manifest.entries()) {
+        list.push_back({{"name", entry.name_in_file},
+                        {"hadal_name", entry.name},
+                        {"type", name(entry.dtype)},
+                        {"shape", entry.shape},
+                        {"bytes", entry.size_bytes},
+                        {"file", first_file + static_cast<size_t>(entry.file)},
+                        {"offset", entry.offset}});
+      }
+    };
+    add(manifest(), 0);
+    if (mtp_sidecar_) add(mtp_sidecar_->checkpoint->manifest(), checkpoint_->files().size());
     return write_json(list);
   }
   std::optional<std::string> value = checkpoint_->metadata(key);
@@ -64,10 +69,15 @@ ModelLoader::ModelLoader(Resources resources, std::string path, ModelOptions opt
 
 double ModelLoader::progress() const {
   if (done()) return 1.0;
-  if (!weights_ || weights_->bytes_total() == 0) return 0.0;
+  uint64_t n_done = 0, total = 0;
+  for (const auto* loader : {&weights_, &mtp_weights_}) {
+    if (!loader->has_value()) continue;
+    n_done += (*loader)->bytes_done();
+    total += (*loader)->bytes_total();
+  }
+  if (total == 0) return 0.0;
   // 1.0 is said once, at the end.
-  return std::min(0.999, static_cast<double>(weights_->bytes_done()) /
-                             static_cast<double>(weights_->bytes_total()));
+  return std::min(0.999, static_cast<double>(n_done) / static_cast<double>(total));
 }
 
 absl::Status ModelLoader::step() {
@@ -82,6 +92,18 @@ absl::Status ModelLoader::step() {
           WeightLoader loader,
           WeightLoader::create(*m.checkpoint_, m.config_, options_.use_mmap, m.weights_));
       weights_ = std::move(loader);
+      if (!options_.mtp_path.empty()) {
+        HADAL_ASSIGN_OR_RETURN(
+            m.mtp_sidecar_,
+            open_mtp_sidecar(*m.resources_.files, options_.mtp_path, options_.checkpoint,
+                             *m.resources_.log, *m.checkpoint_, m.config_));
+        HADAL_ASSIGN_OR_RETURN(
+            WeightLoader mtp,
+            WeightLoader::create_mtp(*m.mtp_sidecar_->checkpoint, m.mtp_sidecar_->config,
+                                     options_.use_mmap, m.weights_));
+        mtp_weights_ = std::move(mtp);
+        m.config_.num_nextn_predict_layers = m.mtp_sidecar_->config.num_nextn_predict_layers;
+      }
       stage_ = Stage::kBackend;
       return absl::OkStatus();
     }
@@ -95,13 +117,15 @@ absl::Status ModelLoader::step() {
       }
       m.resources_.log->info("load", absl::StrCat("backend ", m.backend_->description()));
       m.rope_.emplace(m.config_);
-      m.cache_.emplace(*m.backend_, m.config_);
       m.chunk_rows_ = rows_of_a_chunk(m.config_, options_);
       stage_ = Stage::kTokenizer;
       return absl::OkStatus();
     }
     case Stage::kTokenizer: {
       HADAL_ASSIGN_OR_RETURN(Vocabulary vocabulary, m.checkpoint_->vocabulary());
+      if (m.mtp_sidecar_) {
+        HADAL_RETURN_IF_ERROR(check_same_vocabulary(*m.mtp_sidecar_->checkpoint, vocabulary));
+      }
       HADAL_ASSIGN_OR_RETURN(m.tokenizer_, Tokenizer::create(std::move(vocabulary)));
       if (m.tokenizer_->n_tokens() > m.config_.vocab_size) {
         return fail(HADAL_E_FORMAT,
@@ -117,13 +141,13 @@ absl::Status ModelLoader::step() {
       return absl::OkStatus();
     }
     case Stage::kWeights:
-      if (!weights_->done()) {
-        HADAL_RETURN_IF_ERROR(weights_->step(*m.backend_, *m.resources_.memory));
+      for (auto* loader : {&weights_, &mtp_weights_}) {
+        if (!loader->has_value() || (*loader)->done()) continue;
+        HADAL_RETURN_IF_ERROR((*loader)->step(*m.backend_, *m.resources_.memory));
+        if ((*loader)->done()) m.keep((*loader)->take_storage());
+        break;  // one step
       }
-      if (weights_->done()) {
-        m.weight_bytes_ = weights_->take_storage();
-        stage_ = Stage::kDone;
-      }
+      if (weights_->done() && (!mtp_weights_ || mtp_weights_->done())) stage_ = Stage::kDone;
       return absl::OkStatus();
     case Stage::kDone: return absl::OkStatus();
   }
@@ -135,7 +159,7 @@ absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_
   HADAL_ASSIGN_OR_RETURN(
       const std::unique_ptr<Checkpoint> checkpoint,
       open_checkpoint(*resources.files, path, options.checkpoint, *resources.log));
-  HADAL_ASSIGN_OR_RETURN(const ModelConfig config, read_config(*checkpoint));
+  HADAL_ASSIGN_OR_RETURN(ModelConfig config, read_config(*checkpoint));
   ModelWeights weights;
   HADAL_ASSIGN_OR_RETURN(const WeightLoader loader,
                          WeightLoader::create(*checkpoint, config, options.use_mmap, weights));
@@ -144,11 +168,17 @@ absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_
   // Everything else lies in the bytes of the file.
   plan.host_weights = loader.float_bytes();
   (options.use_mmap ? plan.mapped : plan.host_weights) += loader.bytes_total();
-  const auto cache_bytes = [&](int64_t context) {
-    const int64_t pages = (context + kPageSize - 1) / kPageSize;
-    return static_cast<uint64_t>(pages * kPageSize * config.num_hidden_layers *
-                                 config.latent_dim() * 4);
-  };
+  if (!options.mtp_path.empty()) {
+    HADAL_ASSIGN_OR_RETURN(const MtpSidecar sidecar,
+                           open_mtp_sidecar(*resources.files, options.mtp_path, options.checkpoint,
+                                            *resources.log, *checkpoint, config));
+    HADAL_ASSIGN_OR_RETURN(
+        const WeightLoader mtp,
+        WeightLoader::create_mtp(*sidecar.checkpoint, sidecar.config, options.use_mmap, weights));
+    plan.host_weights += mtp.float_bytes();
+    (options.use_mmap ? plan.mapped : plan.host_weights) += mtp.bytes_total();
+    config.num_nextn_predict_layers = sidecar.config.num_nextn_predict_layers;
+  }
   const auto page_table_bytes = [](int64_t context) {
     const int64_t pages = (context + kPageSize - 1) / kPageSize;
     return static_cast<uint64_t>(pages + pages / 2) * sizeof(int32_t);
@@ -156,6 +186,10 @@ absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_
   const int32_t rows = rows_of_a_chunk(config, options);
   HADAL_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend,
                          make_backend(options.backend, resources.memory, resources.executor));
+  const LatentCache cache(*backend, config, config.num_hidden_layers, backend->usual_cache_type());
+  const auto cache_bytes = [&](int64_t context) {
+    return static_cast<uint64_t>((context + kPageSize - 1) / kPageSize * cache.page_bytes());
+  };
   plan.host_cache = cache_bytes(config.max_position_embeddings);
   plan.host_scratch =
       static_cast<uint64_t>(Buffers::size_bytes(config, rows, std::min(rows, kMaxWantedRows))) +
@@ -164,6 +198,7 @@ absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_
                               .max_in_features = widest_input(config),
                               .num_experts_per_tok = config.num_experts_per_tok,
                               .moe_intermediate_size = config.moe_intermediate_size,
+                              .latent_dim = config.latent_dim(),
                               .qk_head_dim = config.qk_head_dim(),
                               .v_head_dim = config.v_head_dim});
   const uint64_t fixed = plan.host_weights + plan.host_scratch;

@@ -18,6 +18,7 @@
 #include "lib/model/buffers.hpp"
 #include "lib/model/config.hpp"
 #include "lib/model/latent_cache.hpp"
+#include "lib/model/mtp_sidecar.hpp"
 #include "lib/model/rope.hpp"
 #include "lib/model/weights.hpp"
 #include "lib/text/tokenizer.hpp"
@@ -29,6 +30,7 @@ struct ModelOptions {
   bool use_mmap = true;
   int32_t chunk_rows = 0;  // 0: chosen here
   bool profile = false;    // see hadal_model_profile
+  std::string mtp_path;    // of an MTP layer that the model's own files lack; empty: none
   CheckpointOptions checkpoint;
 };
 
@@ -49,7 +51,14 @@ class Model {
   Backend& backend() const { return *backend_; }
   const ModelWeights& weights() const { return weights_; }
   const Rope& rope() const { return *rope_; }
-  const LatentCache& cache() const { return *cache_; }
+  // Of the trunk's layers, for sessions to hold; and of the MTP layers, where only who guesses has
+  // rows.
+  LatentCache latent_cache(DType latent) const {
+    return {*backend_, config_, config_.num_hidden_layers, latent};
+  }
+  LatentCache mtp_cache(DType latent) const {
+    return {*backend_, config_, config_.num_nextn_predict_layers, latent};
+  }
   const std::shared_ptr<const Tokenizer>& tokenizer() const { return tokenizer_; }
   const Manifest& manifest() const { return checkpoint_->manifest(); }
   int32_t chunk_rows() const { return chunk_rows_; }
@@ -69,16 +78,19 @@ class Model {
   friend class ModelLoader;
   Model() = default;
   std::optional<std::string> compose_metadata(absl::string_view key) const;
+  void keep(std::vector<std::shared_ptr<const void>> storage) {
+    weight_bytes_.insert(weight_bytes_.end(), storage.begin(), storage.end());
+  }
 
   Resources resources_;
   std::unique_ptr<Checkpoint> checkpoint_;
+  std::optional<MtpSidecar> mtp_sidecar_;
   ModelConfig config_;
   std::unique_ptr<Backend> backend_;
   const ProfiledBackend* profile_ = nullptr;  // backend_, if it is one
   ModelWeights weights_;
   std::vector<std::shared_ptr<const void>> weight_bytes_;
   std::optional<Rope> rope_;
-  std::optional<LatentCache> cache_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   int32_t chunk_rows_ = 0;
   std::vector<uint8_t> sampled_rows_;
@@ -95,7 +107,10 @@ class ModelLoader {
   absl::Status step();
   bool done() const { return stage_ == Stage::kDone; }
   double progress() const;  // 0 to 1, by bytes
-  uint64_t bytes_read() const { return weights_ ? weights_->bytes_read() : 0; }
+  uint64_t bytes_read() const {
+    return (weights_ ? weights_->bytes_read() : 0) +
+           (mtp_weights_ ? mtp_weights_->bytes_read() : 0);
+  }
   std::shared_ptr<Model> take() { return std::move(model_); }  // once done
 
  private:
@@ -105,6 +120,7 @@ class ModelLoader {
   std::string path_;
   std::shared_ptr<Model> model_;
   std::optional<WeightLoader> weights_;
+  std::optional<WeightLoader> mtp_weights_;  // of a sidecar
   Stage stage_ = Stage::kOpen;
 };
 

@@ -341,13 +341,27 @@ class WeightPlan {
 absl::StatusOr<WeightLoader> WeightLoader::create(const Checkpoint& checkpoint,
                                                   const ModelConfig& config, bool use_mmap,
                                                   ModelWeights& weights) {
+  return create_parts(checkpoint, config, use_mmap, /*with_trunk=*/true, weights);
+}
+
+absl::StatusOr<WeightLoader> WeightLoader::create_mtp(const Checkpoint& checkpoint,
+                                                      const ModelConfig& config, bool use_mmap,
+                                                      ModelWeights& weights) {
+  return create_parts(checkpoint, config, use_mmap, /*with_trunk=*/false, weights);
+}
+
+absl::StatusOr<WeightLoader> WeightLoader::create_parts(const Checkpoint& checkpoint,
+                                                        const ModelConfig& config, bool use_mmap,
+                                                        bool with_trunk, ModelWeights& weights) {
   WeightLoader loader;
   loader.checkpoint_ = &checkpoint;
   loader.use_mmap_ = use_mmap;
-  weights.layers.resize(static_cast<size_t>(config.num_hidden_layers));
   weights.mtp.resize(static_cast<size_t>(config.num_nextn_predict_layers));
   WeightPlan plan(checkpoint, config, loader);
-  plan.trunk(weights);
+  if (with_trunk) {
+    weights.layers.resize(static_cast<size_t>(config.num_hidden_layers));
+    plan.trunk(weights);
+  }
   plan.mtp(weights);
   HADAL_RETURN_IF_ERROR(plan.status());
   // In file order, so that a disk reads straight on.

@@ -43,7 +43,7 @@ struct LayerWeights {
   MoeWeights moe;  // the others
 };
 
-// The layer after the last that guesses the token after the next. Read and kept for speculation.
+// The layer after the last that guesses the token after the next (mtp.hpp).
 struct MtpWeights {
   Weight enorm, hnorm, eh_proj;
   LayerWeights layer;
@@ -64,6 +64,10 @@ class WeightLoader {
   static absl::StatusOr<WeightLoader> create(const Checkpoint& checkpoint,
                                              const ModelConfig& config, bool use_mmap,
                                              ModelWeights& weights);
+  // The same of the MTP layers alone, out of a checkpoint that may hold nothing else.
+  static absl::StatusOr<WeightLoader> create_mtp(const Checkpoint& checkpoint,
+                                                 const ModelConfig& config, bool use_mmap,
+                                                 ModelWeights& weights);
 
   bool done() const { return next_ == parts_.size(); }
   uint64_t bytes_done() const { return bytes_done_; }
@@ -106,6 +110,9 @@ class WeightLoader {
     size_t place;  // in Group::tensors
   };
   friend class WeightPlan;
+  static absl::StatusOr<WeightLoader> create_parts(const Checkpoint& checkpoint,
+                                                   const ModelConfig& config, bool use_mmap,
+                                                   bool with_trunk, ModelWeights& weights);
 
   // The bytes of a part have come, and stay.
   absl::Status take(Backend& backend, Memory& memory, const Part& part, const std::byte* data);

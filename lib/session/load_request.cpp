@@ -21,6 +21,7 @@ absl::StatusOr<ModelOptions> model_options(const Runtime& runtime, const Config&
   options.backend.activations = config.str(HADAL_OPT_CPU_ACTIVATIONS);
   options.backend.batch_invariant = runtime.determinism() >= 2;
   options.chunk_rows = static_cast<int32_t>(config.i64(HADAL_OPT_CHUNK_ROWS));
+  options.mtp_path = config.str(HADAL_OPT_MTP_PATH);
   options.profile = config.i64(HADAL_OPT_PROFILE) != 0;
   options.checkpoint = input_limits(config);
 

@@ -15,6 +15,7 @@ endfunction()
 hadal_capi_test(capi_test capi_test.c support.c)
 add_test(NAME capi_story_test
          COMMAND capi_test ${PROJECT_SOURCE_DIR}/examples/models/story-q8_0.gguf words)
+hadal_capi_test(capi_files_test files_test.c support.c)
 hadal_capi_test(capi_options_test options_test.c support.c)
 hadal_capi_test(capi_host_test host_test.c support.c)
 hadal_capi_test(capi_convert_test convert_test.c support.c)

@@ -1,0 +1,56 @@
+/* What a host does with files besides running them: an MTP layer from a file of its own.
+ * Usage: files_test TOY, the toy of V3's shape in a folder with its other forms. */
+#include "support.h"
+
+/* A path beside the toy's. */
+static const char* beside(const char* toy, const char* name) {
+  static char path[4096];
+  const char* slash = strrchr(toy, '/');
+  const size_t folder = slash ? (size_t)(slash - toy) + 1 : 0;
+  EXPECT(folder + strlen(name) < sizeof path);
+  memcpy(path, toy, folder);
+  strcpy(path + folder, name);
+  return path;
+}
+
+static hadal_config* config_mtp(const char* path) {
+  hadal_config* config = NULL;
+  MUST(hadal_config_create(&config, error));
+  MUST(hadal_config_set_str(config, HADAL_OPT_MTP_PATH, path, strlen(path), error));
+  return config;
+}
+
+static void test_mtp_path(hadal_runtime* runtime, const char* toy) {
+  hadal_memory_plan alone = {.struct_size = sizeof alone}, with = {.struct_size = sizeof with};
+  hadal_config* config = config_mtp(beside(toy, "v3-mtp-only-bf16.gguf"));
+  MUST(hadal_model_plan(runtime, toy, strlen(toy), NULL, &alone, error));
+  MUST(hadal_model_plan(runtime, toy, strlen(toy), config, &with, error));
+  EXPECT(with.mapped > alone.mapped && with.host_minimum > alone.host_minimum);
+  hadal_model* model = load_model(runtime, toy, config);
+  const char* shape = hadal_model_metadata(model, "hadal.config", 12);
+  EXPECT(shape && strstr(shape, "\"num_nextn_predict_layers\":1"));
+  const char* tensors = hadal_model_metadata(model, "hadal.tensors", 13);
+  EXPECT(tensors && strstr(tensors, "nextn.eh_proj.weight"));
+  hadal_model_free(model);
+  hadal_config_free(config);
+
+  /* A file without the layer, and one that has its own already. */
+  config = config_mtp(toy);
+  FAILS(HADAL_E_UNSUPPORTED, hadal_model_plan(runtime, toy, strlen(toy), config, &with, error));
+  const char* whole = beside(toy, "v3-mtp-f32.gguf");
+  FAILS(HADAL_E_UNSUPPORTED, hadal_model_plan(runtime, whole, strlen(whole), config, &with, error));
+  hadal_request* load = NULL;
+  MUST(hadal_model_load(runtime, toy, strlen(toy), config, &load, error));
+  EXPECT(run_to_end(load) == HADAL_E_UNSUPPORTED);
+  hadal_request_free(load);
+  hadal_config_free(config);
+}
+
+int main(int argc, char** argv) {
+  hadal_runtime* runtime = NULL;
+  if (argc < 2) return 2;
+  MUST(hadal_runtime_create(NULL, &runtime, error));
+  test_mtp_path(runtime, argv[1]);
+  hadal_runtime_free(runtime);
+  return test_result();
+}
