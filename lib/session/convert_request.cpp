@@ -38,7 +38,9 @@ constexpr Word<KvBForm> kKvB[] = {{"auto", KvBForm::kAuto},
                                   {"keep", KvBForm::kKeep}};
 
 // The reader of importance matrices belongs here.
-absl::StatusOr<std::shared_ptr<const Importance>> open_importance(const std::string& path) {
+absl::StatusOr<std::shared_ptr<const Importance>> open_importance(FileSystem& files,
+                                                                  const std::string& path) {
+  HADAL_RETURN_IF_ERROR(files.open(path).status());
   return fail(HADAL_E_UNSUPPORTED,
               absl::StrCat(path, ": this version cannot read importance matrices"),
               "Leave out the option convert_imatrix.");
@@ -48,7 +50,6 @@ absl::StatusOr<std::shared_ptr<const Importance>> open_importance(const std::str
 
 absl::StatusOr<ConversionOptions> conversion_options(const Runtime& runtime, const Config& config) {
   HADAL_RETURN_IF_ERROR(config.require_scope(HADAL_SCOPE_CONVERT));
-  static_cast<void>(runtime);
   ConversionOptions options;
   options.checkpoint = input_limits(config);
   options.checkpoint.infer_expert_groups = false;  // what the file does not say is not written
@@ -64,7 +65,8 @@ absl::StatusOr<ConversionOptions> conversion_options(const Runtime& runtime, con
   options.overwrite = config.i64(HADAL_OPT_CONVERT_OVERWRITE) != 0;
   const std::string imatrix = config.str(HADAL_OPT_CONVERT_IMATRIX);
   if (!imatrix.empty()) {
-    HADAL_ASSIGN_OR_RETURN(options.importance, open_importance(imatrix));
+    HADAL_ASSIGN_OR_RETURN(options.importance,
+                           open_importance(*runtime.resources().files, imatrix));
   }
   return options;
 }

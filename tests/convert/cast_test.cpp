@@ -156,6 +156,24 @@ TEST_F(ShardsTest, KeepTheirNamesAndGetANewIndex) {
   EXPECT_EQ(files_.all().at("out/tokenizer.json"), files_.all().at("in/tokenizer.json"));
 }
 
+// "keep" is a copy, codes and scales alike; without its MTP layer where that is asked for.
+TEST_F(ShardsTest, CanBeKeptAsTheyAre) {
+  ConversionOptions options;
+  options.to_safetensors = true;
+  ASSERT_TRUE(convert(tools(files_.files()), "in", "out", options).ok());
+  EXPECT_EQ(read_tensors(*files_.files(), "out"), read_tensors(*files_.files(), "in"));
+  EXPECT_TRUE(
+      parse_json(files_.all().at("out/config.json"), "config")->contains("quantization_config"));
+  options.mtp = MtpLayers::kDrop;
+  const TemporaryFolder folder;
+  const std::string to = folder.path() + "trunk";
+  ASSERT_TRUE(convert(tools(), kToys + "v3", to, options).ok());
+  for (const auto& [name, tensor] : read_tensors(*system_files(), to))
+    EXPECT_FALSE(name.starts_with("model.layers.3.")) << name;
+  EXPECT_EQ(*open(*system_files(), to)->integer("num_nextn_predict_layers"), 0);
+  EXPECT_EQ(*open(*system_files(), kToys + "v3")->integer("num_nextn_predict_layers"), 1);
+}
+
 TEST_F(ShardsTest, ToGgufIsTheSameAsFromOneFile) {
   ConversionOptions options;
   options.type = "f32";

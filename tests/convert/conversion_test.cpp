@@ -255,6 +255,44 @@ TEST_F(ConversionTest, NumbersThatATypeCannotHold) {
   EXPECT_TRUE(convert(tools(files.files()), "v3.gguf", "out.gguf", options).ok());
 }
 
+// What an importance matrix knows reaches the encoder's door and the metadata.
+TEST_F(ConversionTest, ImportanceIsLookedUpByTheNamesOfGguf) {
+  class Known : public Importance {
+   public:
+    explicit Known(size_t n) : values_(n, 1.0f) {}
+    ImportanceSource source() const override { return {"m.dat", "tales", 3, 7}; }
+    std::span<const float> find(absl::string_view tensor) const override {
+      ++n_asked;
+      return tensor == "blk.1.ffn_up_exps.weight" ? std::span<const float>(values_)
+                                                  : std::span<const float>();
+    }
+    mutable int n_asked = 0;
+
+   private:
+    std::vector<float> values_;
+  };
+  const auto shape =
+      open(*system_files(), kFile)->manifest().find("layers.1.mlp.experts.up_proj")->shape;
+  const auto cols = static_cast<size_t>(shape.back()), experts = static_cast<size_t>(shape[0]);
+  for (const size_t n : {cols, cols * experts}) {
+    const auto known = std::make_shared<Known>(n);
+    ConversionOptions options;
+    options.type = "q8_0";
+    options.importance = known;
+    options.overwrite = true;
+    must(kFile, "q.gguf", options);
+    EXPECT_EQ(known->n_asked, 76);
+    EXPECT_EQ(metadata("q.gguf", "quantize.imatrix.file"), "m.dat");
+    EXPECT_EQ(metadata("q.gguf", "quantize.imatrix.chunks_count"), "7");
+    options.importance = std::make_shared<Known>(n + 1);
+    EXPECT_EQ(fails(kFile, "q.gguf", options), HADAL_E_FORMAT);
+  }
+  ConversionOptions again;
+  again.type = "bf16";
+  must(folder_.path() + "q.gguf", "b.gguf", again);
+  EXPECT_EQ(metadata("b.gguf", "quantize.imatrix.file"), std::nullopt);
+}
+
 TEST_F(ConversionTest, WhatCannotBeWritten) {
   ConversionOptions options;
   options.to_safetensors = true;
