@@ -43,6 +43,15 @@ double per_second(uint64_t n, uint64_t ns) {
 
 }  // namespace
 
+bool run_to_end(hadal::Request& request, const char* what, bool quiet,
+                const std::function<void(const hadal::Event& event)>& on_event) {
+  Progress progress(what, !quiet);
+  return run_to_end(request, [&](const hadal::Event& event) {
+    if (event.kind() == HADAL_EVENT_PROGRESS) progress.show(event.progress());
+    on_event(event);
+  });
+}
+
 // The sampler comes first: a bad value should not wait for the weights.
 Engine::Engine(Options& options)
     : options_(options), runtime_(hadal::Runtime::create(options.runtime)) {

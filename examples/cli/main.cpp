@@ -18,6 +18,7 @@ constexpr const char* kFooter =
     "  hadal run -m model.gguf --prompt '<\uFF5CUser\uFF5C>What is 1+1?<\uFF5CAssistant\uFF5C>'\n"
     "  hadal batch -m model.gguf questions.txt > answers.jsonl\n"
     "  hadal inspect -m model.gguf --tensors\n"
+    "  hadal verify model.gguf\n"
     "\n"
     "Exit codes: 0 done, 1 failed, 2 a command line that makes no sense, 130 Ctrl-C.\n";
 
@@ -36,6 +37,7 @@ int dispatch(int argc, char** argv) {
   BatchCommand batch;
   TokenizeCommand tokenize;
   InspectCommand inspect;
+  VerifyCommand verify;
   BenchCommand bench;
   VersionCommand version;
   int result = kOk;
@@ -50,6 +52,7 @@ int dispatch(int argc, char** argv) {
   add("batch", "Answer a file of prompts, one a line, as JSON lines", batch);
   add("tokenize", "Text to token ids, and back", tokenize);
   add("inspect", "Metadata, tensors, sizes and memory of a file", inspect);
+  add("verify", "Check a file or directory: what is wrong with it, and what to do", verify);
   add("bench", "Tokens per second of a file on this machine", bench);
   add("version", "Version of the library and how it was built", version);
 
