@@ -20,6 +20,14 @@ bool says(const Checkpoint& checkpoint, absl::string_view name) {
 
 }  // namespace
 
+void look_at_epsilon(const Checkpoint& checkpoint, const ModelConfig& c, Findings& findings) {
+  if (!(c.rms_norm_eps > 0.0f) || c.rms_norm_eps > 1e-3f) {
+    findings.warning(absl::StrCat(checkpoint.spelling("rms_norm_eps"), ": found ", c.rms_norm_eps,
+                                  ", released models have 1e-6 or 1e-5"),
+                     std::string(kConvertAgain));
+  }
+}
+
 void check_expert_groups(const Checkpoint& checkpoint, const ModelConfig& c, Findings& findings) {
   findings.begin("expert_groups");
   const bool is_v3s_shape = c.n_routed_experts == 256 && c.num_attention_heads == 128 &&
@@ -69,11 +77,6 @@ void check_router(const Checkpoint& checkpoint, const ModelConfig& c, Findings& 
     findings.warning(absl::StrCat(checkpoint.spelling("norm_topk_prob"),
                                   ": found false with a sigmoid gate; every released model that "
                                   "has one weighs the chosen experts so that they sum to one"),
-                     std::string(kConvertAgain));
-  }
-  if (!(c.rms_norm_eps > 0.0f) || c.rms_norm_eps > 1e-3f) {
-    findings.warning(absl::StrCat(checkpoint.spelling("rms_norm_eps"), ": found ", c.rms_norm_eps,
-                                  ", released models have 1e-6 or 1e-5"),
                      std::string(kConvertAgain));
   }
   findings.end(absl::StrCat(sigmoid ? "sigmoid" : "softmax", " gate, factor ",

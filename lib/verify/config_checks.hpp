@@ -8,6 +8,9 @@
 
 namespace hadal {
 
+// Part of a check that has begun.
+void look_at_epsilon(const Checkpoint& checkpoint, const ModelConfig& config, Findings& findings);
+
 void check_expert_groups(const Checkpoint& checkpoint, const ModelConfig& config,
                          Findings& findings);
 void check_router(const Checkpoint& checkpoint, const ModelConfig& config, Findings& findings);

@@ -94,6 +94,7 @@ absl::Status Verifier::check_config() {
     return absl::OkStatus();
   }
   config_ = *std::move(config);
+  look_at_epsilon(*checkpoint_, *config_, findings_);
   findings_.end(absl::StrCat(config_->num_hidden_layers, " layers of ", config_->hidden_size, ", ",
                              config_->num_attention_heads, " heads, ", config_->vocab_size,
                              " rows of vocabulary"));

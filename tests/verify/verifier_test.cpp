@@ -162,12 +162,12 @@ TEST_F(VerifierTest, ExpertGroups) {
   expect_found(found(8, 4), "expert_groups", Level::kWarning, {"n_group", "does not say"});
 }
 
-TEST_F(VerifierTest, RouterNumbers) {
+TEST_F(VerifierTest, NumbersOfTheRouterAndOfNorms) {
   const auto found = [&](const char* key, const Json& value) {
     return verify(copies_.path(directory("v3", [&](Json& config) { config[key] = value; })));
   };
   expect_only(found("norm_topk_prob", false), "router", Level::kWarning, {"norm_topk_prob"});
-  expect_only(found("rms_norm_eps", 0.01), "router", Level::kWarning, {"rms_norm_eps"});
+  expect_only(found("rms_norm_eps", 0.01), "config", Level::kWarning, {"rms_norm_eps"});
   expect_only(found("routed_scaling_factor", -2.5), "router", Level::kError,
               {"routed_scaling_factor", "-2.5"});
 }
