@@ -111,21 +111,30 @@ struct BatchRows {
   int64_t n_rows() const { return token_id.rows; }
 };
 
-// One layer of the latent cache: a row per token, [kv_lora_rank of c_kv | qk_rope_head_dim of
-// k_pe]. Position p of session s lies in page page_table[s][p / kPageSize], row p % kPageSize of
-// it.
+// What the latent cache keeps of a token in a layer, [c_kv | k_pe]: kv_lora_rank latents, of a
+// plain type or in blocks, and qk_rope_head_dim rotated values of the key, always plain.
+struct CacheRow {
+  int64_t kv_lora_rank = 0;
+  int64_t qk_rope_head_dim = 0;
+  DType latent = DType::kF32;
+  DType rope = DType::kF32;
+
+  int64_t dim() const { return kv_lora_rank + qk_rope_head_dim; }
+  int64_t latent_bytes() const { return row_bytes(latent, kv_lora_rank); }
+  int64_t size_bytes() const { return latent_bytes() + row_bytes(rope, qk_rope_head_dim); }
+  bool is_f32() const { return latent == DType::kF32 && rope == DType::kF32; }
+};
+
+// One layer of the latent cache. Position p of session s lies in page page_table[s][p / kPageSize],
+// row p % kPageSize of it.
 struct CacheLayer {
   std::byte* const* pages = nullptr;  // [n_pages], in the backend's memory
   int64_t offset_bytes = 0;           // of this layer inside a page
-  int64_t row_dim = 0;                // kv_lora_rank + qk_rope_head_dim
-  DType dtype = DType::kF32;
+  CacheRow row;
 
-  float* row(int32_t page, int64_t r) const {
-    return reinterpret_cast<float*>(pages[page] + offset_bytes) + r * row_dim;
-  }
   // The row of position p, given its session's line of the page table.
-  float* row_at(const int32_t* page_table_line, int64_t p) const {
-    return row(page_table_line[p / kPageSize], p % kPageSize);
+  std::byte* row_at(const int32_t* page_table_line, int64_t p) const {
+    return pages[page_table_line[p / kPageSize]] + offset_bytes + p % kPageSize * row.size_bytes();
   }
 };
 
@@ -211,6 +220,7 @@ struct PassShape {
   int64_t max_in_features = 0;  // of a product that is not per head
   int64_t num_experts_per_tok = 0;
   int64_t moe_intermediate_size = 0;
+  int64_t latent_dim = 0;  // of a row of the latent cache
   int64_t qk_head_dim = 0;
   int64_t v_head_dim = 0;
 };
@@ -248,6 +258,9 @@ class Backend {
   // Whether to use the latter where it is cheaper. It sums in another order, so that the last bits
   // of a row then depend on the rows beside it.
   virtual bool may_expand_attention() const = 0;
+  // What latents are rounded to where nobody says: f32 unless other inputs of products are rounded
+  // as well.
+  virtual DType usual_cache_type() const = 0;
   virtual void moe_route(const MoeRouteArgs& args) = 0;
   virtual void moe_ffn(const MoeFfnArgs& args) = 0;
   // out = silu(gate) * up, element by element; out may be gate

@@ -192,9 +192,9 @@ void ProfiledBackend::mla_attention(const MlaAttentionArgs& args) {
       "mla_attention", [&] { inner_->mla_attention(args); },
       [&] {
         const Attended seen = attended(*args.rows);
-        const CacheLayer& cache = args.latent_cache;
-        return Work{key("mla_attention"), seen.positions * row_bytes(cache.dtype, cache.row_dim),
-                    seen.pairs * args.num_attention_heads * (cache.row_dim + args.out.cols)};
+        const CacheRow& row = args.latent_cache.row;
+        return Work{key("mla_attention", {row.latent}), seen.positions * row.size_bytes(),
+                    seen.pairs * args.num_attention_heads * (row.dim() + args.out.cols)};
       });
 }
 
@@ -204,10 +204,9 @@ void ProfiledBackend::mla_attention_expanded(const MlaExpandedArgs& args) {
       [&] {
         const Weight &k_b = *args.k_b_proj, &v_b = *args.v_b_proj;
         const Attended seen = attended(*args.rows);
-        const CacheLayer& cache = args.latent_cache;
         const int64_t weights = seen.pairs > 0 ? all_bytes(k_b) + all_bytes(v_b) : 0;
         return Work{key("mla_attention_expanded", {k_b.dtype, v_b.dtype}),
-                    weights + seen.positions * row_bytes(cache.dtype, cache.row_dim),
+                    weights + seen.positions * args.latent_cache.row.size_bytes(),
                     args.n_heads() * (seen.positions * (slice_size(k_b) + slice_size(v_b)) +
                                       seen.pairs * (args.q.cols + args.out.cols))};
       });

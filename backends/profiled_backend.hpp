@@ -55,6 +55,7 @@ class ProfiledBackend : public Backend {
   void mla_attention(const MlaAttentionArgs& args) override;
   void mla_attention_expanded(const MlaExpandedArgs& args) override;
   bool may_expand_attention() const override { return inner_->may_expand_attention(); }
+  DType usual_cache_type() const override { return inner_->usual_cache_type(); }
   void moe_route(const MoeRouteArgs& args) override;
   void moe_ffn(const MoeFfnArgs& args) override;
   void swiglu(const Tensor& gate, const Tensor& up, const Tensor& out) override;

@@ -13,10 +13,10 @@ constexpr float kScale = 0.1f;
 
 // Queries of one row at the last position of the context.
 void attend(test::Workbench& bench, const test::Matrix& cache, const Tensor& q_latent,
-            const Tensor& q_pe, const Tensor& out, int32_t n_heads,
+            const Tensor& q_pe, const Tensor& out, int32_t n_heads, DType type,
             const std::function<void(const std::function<void()>&)>& with) {
   const int32_t context = static_cast<int32_t>(cache.rows);
-  test::Sequences sequences(bench, 1, context, kRank + kRope);
+  test::Sequences sequences(bench, 1, context, test::cache_row(kRank, kRope, type));
   for (int32_t p = 0; p < context; ++p) sequences.set_row(0, p, cache.row(p));
   const BatchRows rows = sequences.rows({{0, context - 1, 1}}, kRope);
   with([&] {
@@ -30,6 +30,7 @@ void attend(test::Workbench& bench, const test::Matrix& cache, const Tensor& q_l
   });
 }
 
+template <DType kType>
 void mla_attention(benchmark::State& state, Backend& backend) {
   const int64_t context = state.range(0);
   const test::Matrix cache = test::random_matrix(context, kRank + kRope, 1);
@@ -40,26 +41,31 @@ void mla_attention(benchmark::State& state, Backend& backend) {
   test::Workbench expected(reference());
   const Tensor expected_out = expected.empty(1, kRank);
   attend(expected, cache, expected.put(q_latent.some_rows(kHeads - 1, 1)),
-         expected.put(q_pe.some_rows(kHeads - 1, 1)), expected_out, 1,
+         expected.put(q_pe.some_rows(kHeads - 1, 1)), expected_out, 1, kType,
          [](const std::function<void()>& run) { run(); });
 
   test::Workbench bench(backend);
   const Tensor out = bench.empty(kHeads, kRank);
-  attend(bench, cache, bench.put(q_latent), bench.put(q_pe), out, kHeads,
+  attend(bench, cache, bench.put(q_latent), bench.put(q_pe), out, kHeads, kType,
          [&](const std::function<void()>& run) {
            run();
            const test::Matrix last = bench.get(out).some_rows(kHeads - 1, 1);
-           if (!is_right(state, last, expected.get(expected_out), DType::kF32)) return;
+           const DType rounded = kType == DType::kF32 ? DType::kF32 : DType::kQ8_0;
+           if (!is_right(state, last, expected.get(expected_out), rounded)) return;
            const double positions = static_cast<double>(context);
-           measure(state, backend, positions * (kRank + kRope) * sizeof(float),
-                   2.0 * positions * (kRank + kRope + kRank) * kHeads, run);
+           measure(
+               state, backend,
+               positions * static_cast<double>(test::cache_row(kRank, kRope, kType).size_bytes()),
+               2.0 * positions * (kRank + kRope + kRank) * kHeads, run);
          });
 }
 
 }  // namespace
 
 void register_benchmarks() {
-  on_every_backend("mla_attention", {1024, 8192, 65536}, mla_attention);
+  on_every_backend("mla_attention_f32", {1024, 8192, 65536}, mla_attention<DType::kF32>);
+  on_every_backend("mla_attention_bf16", {1024, 8192, 65536}, mla_attention<DType::kBF16>);
+  on_every_backend("mla_attention_q8_0", {1024, 8192, 65536}, mla_attention<DType::kQ8_0>);
 }
 
 }  // namespace hadal::bench

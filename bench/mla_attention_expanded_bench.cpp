@@ -13,7 +13,8 @@ void attend(test::Workbench& bench, const test::Matrix& cache, const test::Matri
             const Tensor& out, int64_t n_rows,
             const std::function<void(const std::function<void()>&)>& with) {
   const auto context = static_cast<int32_t>(cache.rows);
-  test::Sequences sequences = test::Sequences::with(bench, {cache}, kRank + kRope);
+  test::Sequences sequences =
+      test::Sequences::with(bench, {cache}, test::cache_row(kRank, kRope, DType::kBF16));
   const auto n = static_cast<int32_t>(n_rows);
   const BatchRows rows = sequences.rows({{0, context - n, n}}, kRope);
   const Tensor queries = bench.put(q);

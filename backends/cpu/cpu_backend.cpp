@@ -21,11 +21,12 @@ uint64_t CpuBackend::scratch_bytes(const PassShape& shape) const {
       cpu::moe_ffn_scratch(workers_, shape.max_rows, shape.max_rows * shape.num_experts_per_tok,
                            shape.hidden_size, shape.moe_intermediate_size);
   const size_t matmul = cpu::rounded_bytes(shape.max_rows, shape.max_in_features);
-  const size_t attention = may_expand_attention_
-                               ? cpu::mla_attention_expanded_scratch(
-                                     workers_, shape.max_rows, shape.qk_head_dim, shape.v_head_dim)
-                               : 0;
-  return workers_.desk_bytes() + std::max({moe, matmul, attention});
+  const size_t attention = cpu::mla_attention_scratch(workers_, shape.latent_dim);
+  const size_t expanded = may_expand_attention_ ? cpu::mla_attention_expanded_scratch(
+                                                      workers_, shape.max_rows, shape.latent_dim,
+                                                      shape.qk_head_dim, shape.v_head_dim)
+                                                : 0;
+  return workers_.desk_bytes() + std::max({moe, matmul, attention, expanded});
 }
 
 absl::Status CpuBackend::grow_scratch(size_t n_bytes) {
@@ -67,7 +68,9 @@ void CpuBackend::per_head_matmul(const Tensor& x, const Weight& w, const Tensor&
 void CpuBackend::mla_attention(const MlaAttentionArgs& args) {
   run_at_desks("mla_attention", [&] {
     check_mla_attention(args);
-    cpu::mla_attention(workers_, args);
+    run_in_scratch("mla_attention",
+                   cpu::mla_attention_scratch(workers_, args.latent_cache.row.dim()),
+                   [&](std::byte* scratch) { cpu::mla_attention(workers_, args, scratch); });
   });
 }
 
@@ -76,8 +79,8 @@ void CpuBackend::mla_attention_expanded(const MlaExpandedArgs& args) {
     check_mla_attention_expanded(args);
     run_in_scratch(
         "mla_attention_expanded",
-        cpu::mla_attention_expanded_scratch(workers_, args.rows->n_rows(), args.q.cols,
-                                            args.out.cols),
+        cpu::mla_attention_expanded_scratch(
+            workers_, args.rows->n_rows(), args.latent_cache.row.dim(), args.q.cols, args.out.cols),
         [&](std::byte* scratch) { cpu::mla_attention_expanded(workers_, args, scratch); });
   });
 }
@@ -116,11 +119,11 @@ void CpuBackend::add(const Tensor& x, const Tensor& sum) {
 absl::StatusOr<std::unique_ptr<Backend>> make_cpu_backend(std::shared_ptr<Memory> memory,
                                                           std::shared_ptr<Executor> executor,
                                                           const BackendOptions& options) {
-  HADAL_ASSIGN_OR_RETURN(const cpu::Kernels* found,
+  HADAL_ASSIGN_OR_RETURN(cpu::Kernels kernels,
                          cpu::kernels_for(options.isa, cpu::features_of_this_machine()));
-  cpu::Kernels kernels = *found;
   if (options.activations == "f32") {
     for (cpu::Int8Kernels& int8 : kernels.int8_formats) int8 = {};
+    kernels.bf16 = nullptr;
   } else if (options.activations != "int8") {
     return fail(HADAL_E_OUT_OF_RANGE,
                 absl::StrCat("the option cpu_activations cannot be \"", options.activations, "\""),
@@ -130,7 +133,7 @@ absl::StatusOr<std::unique_ptr<Backend>> make_cpu_backend(std::shared_ptr<Memory
     for (cpu::Int8Kernels& int8 : kernels.int8_formats) int8.stream_rows = nullptr;
   }
   return std::make_unique<CpuBackend>(std::move(memory), cpu::Workers(std::move(executor), kernels),
-                                      !options.batch_invariant);
+                                      !options.batch_invariant, options.activations == "int8");
 }
 
 }  // namespace hadal

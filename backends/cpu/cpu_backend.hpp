@@ -13,10 +13,12 @@ namespace hadal {
 
 class CpuBackend : public ReferenceBackend {
  public:
-  CpuBackend(std::shared_ptr<Memory> memory, cpu::Workers workers, bool may_expand_attention)
+  CpuBackend(std::shared_ptr<Memory> memory, cpu::Workers workers, bool may_expand_attention,
+             bool rounds_activations)
       : ReferenceBackend(std::move(memory)),
         workers_(std::move(workers)),
-        may_expand_attention_(may_expand_attention) {}
+        may_expand_attention_(may_expand_attention),
+        rounds_activations_(rounds_activations) {}
 
   const char* name() const override { return "cpu"; }
   std::string description() const override;
@@ -29,6 +31,9 @@ class CpuBackend : public ReferenceBackend {
   void mla_attention(const MlaAttentionArgs& args) override;
   void mla_attention_expanded(const MlaExpandedArgs& args) override;
   bool may_expand_attention() const override { return may_expand_attention_; }
+  DType usual_cache_type() const override {
+    return rounds_activations_ ? DType::kBF16 : DType::kF32;
+  }
   void moe_route(const MoeRouteArgs& args) override;
   void moe_ffn(const MoeFfnArgs& args) override;
   void swiglu(const Tensor& gate, const Tensor& up, const Tensor& out) override;
@@ -55,6 +60,7 @@ class CpuBackend : public ReferenceBackend {
 
   cpu::Workers workers_;
   const bool may_expand_attention_;
+  const bool rounds_activations_;
   Block scratch_;  // of one op at a time; grows and is kept
 };
 

@@ -33,6 +33,9 @@ Features detect() {
   constexpr uint32_t kAvx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
   found.avx512 = found.avx2 && has_all(b, kAvx512) && has_all(c, bit_AVX512VNNI) &&
                  (saved & 0xe0) == 0xe0;  // k, zmm
+  constexpr uint32_t kBf16 = 1u << 5;     // of leaf 7, part 1
+  found.avx512_bf16 =
+      found.avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && has_all(a, kBf16);
   return found;
 }
 
@@ -48,13 +51,17 @@ Features features_of_this_machine() {
 #endif
 }
 
-absl::StatusOr<const Kernels*> kernels_for(std::string_view isa, const Features& features) {
+absl::StatusOr<Kernels> kernels_for(std::string_view isa, const Features& features) {
   const bool any = isa == "auto";
 #ifdef HADAL_CPU_X86
-  if (features.avx512 && (any || isa == "avx512")) return &kAvx512Kernels;
-  if (features.avx2 && (any || isa == "avx2")) return &kAvx2Kernels;
+  if (features.avx512 && (any || isa == "avx512")) {
+    Kernels kernels = kAvx512Kernels;
+    if (features.avx512_bf16) kernels.bf16 = &kAvx512Bf16Kernels;
+    return kernels;
+  }
+  if (features.avx2 && (any || isa == "avx2")) return kAvx2Kernels;
 #endif
-  if (any || isa == "scalar") return &kScalarKernels;
+  if (any || isa == "scalar") return kScalarKernels;
   const absl::string_view wanted(isa.data(), isa.size());
   const std::string hint = absl::StrCat("Here are: auto, ", available_isas(features), ".");
   if (isa == "avx2" || isa == "avx512")

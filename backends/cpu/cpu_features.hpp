@@ -10,14 +10,15 @@
 namespace hadal::cpu {
 
 struct Features {
-  bool avx2 = false;    // with FMA and F16C
-  bool avx512 = false;  // F, BW, DQ, VL and VNNI; and avx2
+  bool avx2 = false;         // with FMA and F16C
+  bool avx512 = false;       // F, BW, DQ, VL and VNNI; and avx2
+  bool avx512_bf16 = false;  // and avx512
 };
 Features features_of_this_machine();
 
 // The kernels of an instruction set by name; "auto" for the best of `features`. E_OUT_OF_RANGE for
 // a name that means nothing, E_UNSUPPORTED, with what there is, for one that is lacking.
-absl::StatusOr<const Kernels*> kernels_for(std::string_view isa, const Features& features);
+absl::StatusOr<Kernels> kernels_for(std::string_view isa, const Features& features);
 
 // The names that kernels_for() takes besides "auto", slowest first: "scalar, avx2".
 std::string available_isas(const Features& features);

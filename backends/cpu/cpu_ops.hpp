@@ -14,9 +14,10 @@ size_t matmul_scratch(const Workers& workers, DType dtype, int64_t n_rows, int64
 void matmul(Workers& workers, const Tensor& x, const Weight& w, const Tensor& out,
             std::byte* scratch);
 void per_head_matmul(Workers& workers, const Tensor& x, const Weight& w, const Tensor& out);
-void mla_attention(Workers& workers, const MlaAttentionArgs& args);
-size_t mla_attention_expanded_scratch(const Workers& workers, int64_t n_rows, int64_t qk_head_dim,
-                                      int64_t v_head_dim);
+size_t mla_attention_scratch(const Workers& workers, int64_t latent_dim);
+void mla_attention(Workers& workers, const MlaAttentionArgs& args, std::byte* scratch);
+size_t mla_attention_expanded_scratch(const Workers& workers, int64_t n_rows, int64_t latent_dim,
+                                      int64_t qk_head_dim, int64_t v_head_dim);
 void mla_attention_expanded(Workers& workers, const MlaExpandedArgs& args, std::byte* scratch);
 void moe_route(Workers& workers, const MoeRouteArgs& args);
 void swiglu(Workers& workers, const Tensor& gate, const Tensor& up, const Tensor& out);

@@ -167,6 +167,47 @@ struct Int8Kernels {
 // what misses there holds up what is on its way from memory: multiply_row() is faster then.
 inline constexpr int64_t kMostStreamedCols = 8192;
 
+// ---- Products of bf16, for attention ------------------------------------------------------------
+//
+// Sums are f32, but added two products at a time: close to what the rest of the kernels give for
+// the same values, and not the same bits.
+
+// out[j][i] = q[j] . rows[i]
+struct Bf16Scores {
+  const uint16_t* rows;
+  int64_t row_stride;
+  int64_t n_rows;  // rounded up to a multiple of 4 there must be memory and room in `out`
+  const uint16_t* q;
+  int64_t q_stride;
+  int64_t n_q;
+  int64_t k;  // a multiple of kBf16Cols
+  float* out;
+  int64_t out_stride;
+};
+
+// sums[j][c] += factors[j][0] * rows[0][c] + factors[j][1] * rows[1][c], ...
+struct Bf16WeightedRows {
+  const uint16_t* rows;
+  int64_t row_stride;
+  int64_t n_rows;
+  const uint16_t* factors;  // [n_sums], each with a number more where n_rows is odd
+  int64_t factor_stride;
+  float* const* sums;
+  int64_t n_sums;
+  int64_t n_cols;  // a multiple of kBf16Cols
+};
+inline constexpr int64_t kBf16Cols = 32;
+
+struct Bf16Kernels {
+  void (*round)(const float* x, int64_t n, uint16_t* to);
+  // Returns the sum of what was written.
+  float (*round_and_sum)(const float* x, int64_t n, uint16_t* to);
+  // x[i] *= factor; returns the largest of them and `least`.
+  float (*scale_and_find_largest)(float* x, float factor, int64_t n, float least);
+  void (*score)(const Bf16Scores& p);
+  void (*add_weighted_rows)(const Bf16WeightedRows& p);
+};
+
 struct Kernels {
   const char* name;
   FormatKernels formats[kFormatCount];
@@ -185,12 +226,14 @@ struct Kernels {
   void (*swiglu)(const float* gate, const float* up, int64_t n, float* out);
   // x[i] = e^(x[i] - largest); returns their sum
   float (*exp_and_sum)(float* x, float largest, int64_t n);
+  const Bf16Kernels* bf16 = nullptr;  // null where the machine has no instructions for them
 };
 
 extern const Kernels kScalarKernels;
 #ifdef HADAL_CPU_X86
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+extern const Bf16Kernels kAvx512Bf16Kernels;
 #endif
 
 }  // namespace hadal::cpu

@@ -2,8 +2,10 @@
 // of the rows. It goes through the positions a block at a time: expands the block's keys and
 // values, and for a tile of rows at a time multiplies queries and keys, weighs the scores with a
 // running softmax, and adds up the values. Blocks begin at multiples of kBlock of the position, so
-// the order of a row's sums depends on its position alone.
+// the order of a row's sums depends on its position alone. Where the cache is in bf16 and the
+// machine multiplies it, queries, keys, weights and values are rounded to bf16 too.
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "backends/cpu/cpu_ops.hpp"
@@ -15,18 +17,25 @@ namespace {
 
 constexpr int64_t kBlock = 2 * kPageSize;  // positions; their keys and values stay in the L2 cache
 constexpr int64_t kTile = 64;              // rows; their scores with a block stay in the L1 cache
-constexpr int64_t kNeighbours = 4;         // rows that values are added to together
 static_assert(kPageSize <= kPassRows);
+
+// One more than a block, for the weight of 0 that makes their number even.
+constexpr int64_t kWeights = kBlock + 2;
 
 // What an item works in.
 struct Layout {
-  size_t latent_keys = 0, keys = 0, values = 0, scores = 0, softmax = 0, end = 0;
+  size_t latents = 0, nope_keys = 0, keys = 0, values = 0, scores = 0, rounded_values = 0,
+         queries = 0, weights = 0, softmax = 0, end = 0;
 
-  Layout(int64_t n_rows, int64_t qk_head_dim, int64_t v_head_dim) {
-    keys = latent_keys + lines_of<float>(kBlock * qk_head_dim);
+  Layout(int64_t n_rows, int64_t latent_dim, int64_t qk_head_dim, int64_t v_head_dim) {
+    nope_keys = latents + lines_of<float>(kBlock * latent_dim);
+    keys = nope_keys + lines_of<float>(kBlock * qk_head_dim);
     values = keys + lines_of<float>(kBlock * qk_head_dim);
     scores = values + lines_of<float>(kBlock * v_head_dim);
-    softmax = scores + lines_of<float>(kBlock * kTile);
+    rounded_values = scores + lines_of<float>(kBlock * kTile);
+    queries = rounded_values + lines_of<uint16_t>(kBlock * v_head_dim);
+    weights = queries + lines_of<uint16_t>(kTile * (qk_head_dim + 1));
+    softmax = weights + lines_of<uint16_t>(kTile * kWeights);
     end = softmax + lines_of<RunningSoftmax>(n_rows);
   }
 };
@@ -51,6 +60,8 @@ std::vector<Segment> segments_of(const BatchRows& rows) {
   return segments;
 }
 
+// kBf16: products of bf16 instead of f32.
+template <bool kBf16>
 class Head {
  public:
   Head(const Workers& workers, int worker, const MlaExpandedArgs& args, const Segment& segment,
@@ -60,12 +71,17 @@ class Head {
         args_(args),
         segment_(segment),
         head_(head) {
-    const Layout layout(segment.n_rows, args.q.cols, args.out.cols);
+    const Layout layout(segment.n_rows, args.latent_cache.row.dim(), args.q.cols, args.out.cols);
     const auto floats = [memory](size_t at) { return reinterpret_cast<float*>(memory + at); };
-    nope_keys_ = floats(layout.latent_keys);
-    keys_ = floats(layout.keys);
+    const auto halves = [memory](size_t at) { return reinterpret_cast<uint16_t*>(memory + at); };
+    decoded_ = floats(layout.latents);
+    nope_keys_ = floats(layout.nope_keys);
+    keys_ = reinterpret_cast<Element*>(memory + layout.keys);
     values_ = floats(layout.values);
     scores_ = floats(layout.scores);
+    rounded_values_ = halves(layout.rounded_values);
+    queries_ = halves(layout.queries);
+    weights_ = halves(layout.weights);
     softmax_ = reinterpret_cast<RunningSoftmax*>(memory + layout.softmax);
     for (int64_t r = 0; r < segment.n_rows; ++r) {
       softmax_[r] = {};
@@ -87,6 +103,9 @@ class Head {
   }
 
  private:
+  using Element = std::conditional_t<kBf16, uint16_t, float>;
+  static constexpr int64_t kNeighbours = kBf16 ? 8 : 4;  // rows that values are added to together
+
   float* out(int64_t r) const {
     return args_.out.row((segment_.first_row + r) * args_.n_heads() + head_);
   }
@@ -94,15 +113,35 @@ class Head {
   // Keys, a column each, and values, a row each, of n positions from p on.
   void expand(int64_t p, int64_t n) {
     const int64_t n_nope = args_.qk_nope_head_dim(), rank = args_.kv_lora_rank();
-    for (int64_t i = 0; i < n; ++i) latents_[i] = args_.latent_cache.row_at(segment_.pages, p + i);
+    const CacheRow& format = args_.latent_cache.row;
+    for (int64_t i = 0; i < n; ++i) {
+      const std::byte* row = args_.latent_cache.row_at(segment_.pages, p + i);
+      if (format.is_f32()) {
+        latents_[i] = reinterpret_cast<const float*>(row);
+      } else {
+        latents_[i] = decoded_ + i * format.dim();
+        decode_cache_row(kernels_, format, row, decoded_ + i * format.dim());
+      }
+    }
     const Weight &k_b = *args_.k_b_proj, &v_b = *args_.v_b_proj;
     // Keys in f32: what is rounded there would be weighed with an exponential.
     multiply(k_b, k_b.transposed, false, n, n_nope, nope_keys_);
     multiply(v_b, !v_b.transposed, true, n, args_.out.cols, values_);
     for (int64_t i = 0; i < n; ++i) {
-      for (int64_t d = 0; d < n_nope; ++d) keys_[d * kBlock + i] = nope_keys_[i * n_nope + d];
-      for (int64_t d = n_nope; d < args_.q.cols; ++d)
-        keys_[d * kBlock + i] = latents_[i][rank + d - n_nope];
+      put_key(i, nope_keys_ + i * n_nope, 0, n_nope);
+      put_key(i, latents_[i] + rank, n_nope, args_.q.cols - n_nope);
+    }
+    if constexpr (kBf16) kernels_.bf16->round(values_, n * args_.out.cols, rounded_values_);
+  }
+
+  // Elements first to first + n of the key of position i of the block.
+  void put_key(int64_t i, const float* x, int64_t first, int64_t n) {
+    if constexpr (kBf16) {
+      // By way of queries_, which are not in use yet.
+      kernels_.bf16->round(x, n, queries_);
+      for (int64_t d = 0; d < n; ++d) keys_[(first + d) * kBlock + i] = queries_[d];
+    } else {
+      for (int64_t d = 0; d < n; ++d) keys_[(first + d) * kBlock + i] = x[d];
     }
   }
 
@@ -131,36 +170,74 @@ class Head {
 
   // Rows r to r + n_rows of the segment and n positions from p on.
   void attend_to_block(int64_t p, int64_t n, int64_t r, int64_t n_rows) {
-    const float* queries[kTile];
-    const float* weights[kTile];
-    float* scores[kTile];
     float* outs[kTile];
-    for (int64_t i = 0; i < n_rows; ++i) {
-      queries[i] = args_.q.row((segment_.first_row + r + i) * args_.n_heads() + head_);
-      weights[i] = scores[i] = scores_ + i * kBlock;
-      outs[i] = out(r + i);
-    }
-    std::memset(scores_, 0, static_cast<size_t>(n_rows * kBlock) * sizeof(float));
-    kernels_.add_weighted_rows({keys_, kBlock, args_.q.cols, queries, 0, scores, 0, n_rows, n});
+    for (int64_t i = 0; i < n_rows; ++i) outs[i] = out(r + i);
+    score(r, n_rows, n);
     const auto seen = [&](int64_t i) {
       return std::min(n, segment_.first_position + r + i + 1 - p);
     };
-    for (int64_t i = 0; i < n_rows; ++i) {
-      softmax_[r + i].weigh(kernels_, scores[i], seen(i), args_.softmax_scale, outs[i],
-                            args_.out.cols);
-    }
+    for (int64_t i = 0; i < n_rows; ++i) weigh(r + i, i, seen(i), outs[i]);
     // A few rows at a time what all of them see, and then what each sees more. To give the rest a
     // weight of 0 would not do: 0 times a NaN of a later row is one.
-    const auto add_values = [&](int64_t i, int64_t n_sums, int64_t first, int64_t n_values) {
-      kernels_.add_weighted_rows({values_ + first * args_.out.cols, args_.out.cols, n_values,
-                                  weights + i, first, outs + i, 0, n_sums, args_.out.cols});
-    };
     for (int64_t i = 0; i < n_rows; i += kNeighbours) {
       const int64_t n_sums = std::min(kNeighbours, n_rows - i), seen_by_all = seen(i);
-      add_values(i, n_sums, 0, seen_by_all);
+      add_values(i, n_sums, 0, seen_by_all, outs);
       for (int64_t j = i; j < i + n_sums; ++j) {
-        if (seen(j) > seen_by_all) add_values(j, 1, seen_by_all, seen(j) - seen_by_all);
+        if (seen(j) > seen_by_all) add_values(j, 1, seen_by_all, seen(j) - seen_by_all, outs);
       }
+    }
+  }
+
+  // Queries times keys, into scores_.
+  void score(int64_t r, int64_t n_rows, int64_t n) {
+    const int64_t n_dims = args_.q.cols;
+    const auto query = [&](int64_t i) {
+      return args_.q.row((segment_.first_row + r + i) * args_.n_heads() + head_);
+    };
+    float* scores[kTile];
+    for (int64_t i = 0; i < n_rows; ++i) scores[i] = scores_ + i * kBlock;
+    std::memset(scores_, 0, static_cast<size_t>(n_rows * kBlock) * sizeof(float));
+    if constexpr (kBf16) {
+      for (int64_t i = 0; i < n_rows; ++i) {
+        kernels_.bf16->round(query(i), n_dims, queries_ + i * (n_dims + 1));
+        queries_[i * (n_dims + 1) + n_dims] = 0;
+      }
+      // Whole columns of kBf16Cols: what is beyond n is not looked at.
+      kernels_.bf16->add_weighted_rows({keys_, kBlock, n_dims, queries_, n_dims + 1, scores, n_rows,
+                                        (n + kBf16Cols - 1) / kBf16Cols * kBf16Cols});
+    } else {
+      const float* queries[kTile];
+      for (int64_t i = 0; i < n_rows; ++i) queries[i] = query(i);
+      kernels_.add_weighted_rows({keys_, kBlock, n_dims, queries, 0, scores, 0, n_rows, n});
+    }
+  }
+
+  // Scores i, of row r of the segment, become weights of the n positions that it sees.
+  void weigh(int64_t r, int64_t i, int64_t n, float* out) {
+    float* scores = scores_ + i * kBlock;
+    if constexpr (kBf16) {
+      uint16_t* weights = weights_ + i * kWeights;
+      softmax_[r].weigh_in_bf16(kernels_, scores, n, args_.softmax_scale, weights, out,
+                                args_.out.cols);
+      weights[n] = 0;  // whatever parts of them are taken by twos
+    } else {
+      softmax_[r].weigh(kernels_, scores, n, args_.softmax_scale, out, args_.out.cols);
+    }
+  }
+
+  // outs[i] to outs[i + n_sums - 1] += their weights times the values first to first + n of the
+  // block.
+  void add_values(int64_t i, int64_t n_sums, int64_t first, int64_t n, float* const* outs) {
+    const int64_t n_cols = args_.out.cols;
+    if constexpr (kBf16) {
+      kernels_.bf16->add_weighted_rows({rounded_values_ + first * n_cols, n_cols, n,
+                                        weights_ + i * kWeights + first, kWeights, outs + i, n_sums,
+                                        n_cols});
+    } else {
+      const float* weights[kTile];
+      for (int64_t j = 0; j < n_sums; ++j) weights[j] = scores_ + (i + j) * kBlock;
+      kernels_.add_weighted_rows(
+          {values_ + first * n_cols, n_cols, n, weights, first, outs + i, 0, n_sums, n_cols});
     }
   }
 
@@ -169,24 +246,23 @@ class Head {
   const MlaExpandedArgs& args_;
   const Segment& segment_;
   const int64_t head_;
-  float* nope_keys_;         // [kBlock][qk_nope_head_dim]
-  float* keys_;              // [qk_head_dim][kBlock]
-  float* values_;            // [kBlock][v_head_dim]
-  float* scores_;            // [kTile][kBlock]
-  RunningSoftmax* softmax_;  // [n_rows]
+  float* decoded_;            // [kBlock][latent_dim], of a cache that is not in f32
+  float* nope_keys_;          // [kBlock][qk_nope_head_dim]
+  Element* keys_;             // [qk_head_dim][kBlock]
+  float* values_;             // [kBlock][v_head_dim]
+  float* scores_;             // [kTile][kBlock]
+  uint16_t* rounded_values_;  // [kBlock][v_head_dim]
+  uint16_t* queries_;         // [kTile][qk_head_dim + 1]
+  uint16_t* weights_;         // [kTile][kWeights]
+  RunningSoftmax* softmax_;   // [n_rows]
   const float* latents_[kBlock];
 };
 
-}  // namespace
-
-size_t mla_attention_expanded_scratch(const Workers& workers, int64_t n_rows, int64_t qk_head_dim,
-                                      int64_t v_head_dim) {
-  return static_cast<size_t>(workers.count()) * Layout(n_rows, qk_head_dim, v_head_dim).end;
-}
-
-void mla_attention_expanded(Workers& workers, const MlaExpandedArgs& args, std::byte* scratch) {
+template <bool kBf16>
+void attend(Workers& workers, const MlaExpandedArgs& args, std::byte* scratch) {
   const int64_t n_heads = args.n_heads();
-  const size_t of_one = Layout(args.rows->n_rows(), args.q.cols, args.out.cols).end;
+  const size_t of_one =
+      Layout(args.rows->n_rows(), args.latent_cache.row.dim(), args.q.cols, args.out.cols).end;
   std::vector<Segment> parts;
   for (const Segment& segment : segments_of(*args.rows)) {
     // Where heads are too few to occupy all threads, rows are shared out too, a few tiles at least.
@@ -201,10 +277,27 @@ void mla_attention_expanded(Workers& workers, const MlaExpandedArgs& args, std::
   const auto n_items = n_heads * static_cast<int64_t>(parts.size());
   workers.for_each(n_items, [&](int worker, int64_t item) {
     const Segment& part = parts[static_cast<size_t>(item % static_cast<int64_t>(parts.size()))];
-    Head(workers, worker, args, part, item / static_cast<int64_t>(parts.size()),
-         scratch + static_cast<size_t>(worker) * of_one)
+    Head<kBf16>(workers, worker, args, part, item / static_cast<int64_t>(parts.size()),
+                scratch + static_cast<size_t>(worker) * of_one)
         .attend();
   });
+}
+
+}  // namespace
+
+size_t mla_attention_expanded_scratch(const Workers& workers, int64_t n_rows, int64_t latent_dim,
+                                      int64_t qk_head_dim, int64_t v_head_dim) {
+  return static_cast<size_t>(workers.count()) *
+         Layout(n_rows, latent_dim, qk_head_dim, v_head_dim).end;
+}
+
+void mla_attention_expanded(Workers& workers, const MlaExpandedArgs& args, std::byte* scratch) {
+  if (multiplies_in_bf16(workers.kernels(), args.latent_cache.row) &&
+      args.out.cols % kBf16Cols == 0) {
+    attend<true>(workers, args, scratch);
+  } else {
+    attend<false>(workers, args, scratch);
+  }
 }
 
 }  // namespace hadal::cpu

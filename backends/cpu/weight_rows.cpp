@@ -124,6 +124,18 @@ void decode(const Kernels& kernels, DType dtype, const std::byte* from, int64_t 
   }
 }
 
+void decode_cache_row(const Kernels& kernels, const CacheRow& format, const std::byte* from,
+                      float* to) {
+  decode(kernels, format.latent, from, format.kv_lora_rank, to);
+  decode(kernels, format.rope, from + format.latent_bytes(), format.qk_rope_head_dim,
+         to + format.kv_lora_rank);
+}
+
+bool multiplies_in_bf16(const Kernels& kernels, const CacheRow& format) {
+  return kernels.bf16 != nullptr && format.latent == DType::kBF16 && format.rope == DType::kBF16 &&
+         format.kv_lora_rank % kBf16Cols == 0 && format.qk_rope_head_dim % kBf16Cols == 0;
+}
+
 void decode_columns(const Kernels& kernels, const Weight& w, int64_t slice, int64_t row,
                     int64_t first, int64_t n, float* to) {
   decode(kernels, w.dtype, w.row(slice, row) + row_bytes(w.dtype, first), n, to);

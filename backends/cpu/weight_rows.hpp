@@ -13,6 +13,12 @@ const Int8Kernels* int8_kernels(const Kernels& kernels, DType dtype);
 // n elements from `from` on, whole blocks.
 void decode(const Kernels& kernels, DType dtype, const std::byte* from, int64_t n, float* to);
 
+// A row of the latent cache, latents and rotated values.
+void decode_cache_row(const Kernels& kernels, const CacheRow& format, const std::byte* from,
+                      float* to);
+// Whether rows of the latent cache are multiplied as they are, in bf16.
+bool multiplies_in_bf16(const Kernels& kernels, const CacheRow& format);
+
 // The same for a row of a weight, from column `first` on, with its scales.
 void decode_columns(const Kernels& kernels, const Weight& w, int64_t slice, int64_t row,
                     int64_t first, int64_t n, float* to);

@@ -34,15 +34,18 @@ HeadCache expand(const MlaExpandedArgs& args, const int32_t* pages, int64_t n_po
   const std::vector<double> v_b = matrix_of(*args.v_b_proj, head);  // [v][rank]
   HeadCache made;
   for (int64_t p = 0; p < n_positions; ++p) {
-    const float* row = args.latent_cache.row_at(pages, p);
-    const auto latent = [row](int64_t i) { return static_cast<double>(row[i]); };
+    const std::vector<float> row =
+        cached_row(args.latent_cache.row, args.latent_cache.row_at(pages, p));
+    const auto latent = [&row](int64_t i) {
+      return static_cast<double>(row[static_cast<size_t>(i)]);
+    };
     for (int64_t d = 0; d < n_nope; ++d) {
       double sum = 0.0;
       for (int64_t i = 0; i < rank; ++i)
         sum += latent(i) * k_b[static_cast<size_t>(i * n_nope + d)];
       made.k.push_back(sum);
     }
-    for (int64_t i = rank; i < args.latent_cache.row_dim; ++i) made.k.push_back(latent(i));
+    for (int64_t i = rank; i < args.latent_cache.row.dim(); ++i) made.k.push_back(latent(i));
     for (int64_t d = 0; d < args.out.cols; ++d) {
       double sum = 0.0;
       for (int64_t i = 0; i < rank; ++i) sum += latent(i) * v_b[static_cast<size_t>(d * rank + i)];

@@ -1,6 +1,8 @@
 // See op_checks.hpp.
 #include "backends/reference/op_checks.hpp"
 
+#include "lib/tensor/block_encoders.hpp"
+
 namespace hadal {
 namespace {
 
@@ -33,7 +35,9 @@ void check_matrix(const Weight& w, int64_t in, int64_t out) {
 }
 
 void check_cached_rows(const BatchRows& rows, const CacheLayer& latent_cache, int64_t n_rows) {
-  HADAL_CHECK(latent_cache.dtype == DType::kF32);
+  const CacheRow& row = latent_cache.row;
+  HADAL_CHECK(can_encode(row.latent) && row.kv_lora_rank % info(row.latent).block_elements == 0);
+  HADAL_CHECK(can_encode(row.rope) && info(row.rope).block_elements == 1);
   HADAL_CHECK(latent_cache.pages != nullptr || n_rows == 0);
   HADAL_CHECK(rows.page_table.dtype == DType::kI32);
   check_ids(rows.session, n_rows, 1, rows.page_table.rows);
@@ -72,7 +76,7 @@ void check_latent_append(const LatentAppendArgs& args) {
   const Tensor& kv_a = args.kv_a;
   HADAL_CHECK(args.gain != nullptr && args.rows != nullptr);
   HADAL_CHECK(args.kv_lora_rank > 0 && args.kv_lora_rank <= kv_a.cols);
-  HADAL_CHECK((kv_a.cols - args.kv_lora_rank) % 2 == 0 && args.latent_cache.row_dim == kv_a.cols);
+  HADAL_CHECK((kv_a.cols - args.kv_lora_rank) % 2 == 0 && args.latent_cache.row.dim() == kv_a.cols);
   check_f32(kv_a, kv_a.rows, kv_a.cols);
   check_vector(*args.gain, args.kv_lora_rank);
   check_f32(args.rows->cos_sin, kv_a.rows, kv_a.cols - args.kv_lora_rank);
@@ -90,7 +94,8 @@ void check_mla_attention(const MlaAttentionArgs& args) {
   HADAL_CHECK(args.rows != nullptr && args.num_attention_heads > 0);
   const int64_t n = args.q_latent.rows, rank = args.q_latent.cols;
   HADAL_CHECK(n % args.num_attention_heads == 0);
-  HADAL_CHECK(args.latent_cache.row_dim == rank + args.q_pe.cols);
+  HADAL_CHECK(args.latent_cache.row.kv_lora_rank == rank);
+  HADAL_CHECK(args.latent_cache.row.qk_rope_head_dim == args.q_pe.cols);
   check_f32(args.q_latent, n, rank);
   check_f32(args.q_pe, n, args.q_pe.cols);
   check_f32(args.out, n, rank);
@@ -101,8 +106,8 @@ void check_mla_attention_expanded(const MlaExpandedArgs& args) {
   HADAL_CHECK(args.rows != nullptr && args.k_b_proj != nullptr && args.v_b_proj != nullptr);
   const int64_t n = args.q.rows, n_heads = args.n_heads(), rank = args.kv_lora_rank();
   HADAL_CHECK(n_heads > 0 && args.v_b_proj->slices == n_heads && n % n_heads == 0);
-  const int64_t n_rope = args.latent_cache.row_dim - rank;
-  HADAL_CHECK(n_rope > 0);
+  const int64_t n_rope = args.latent_cache.row.qk_rope_head_dim;
+  HADAL_CHECK(n_rope > 0 && args.latent_cache.row.kv_lora_rank == rank);
   check_matrix(*args.k_b_proj, args.qk_nope_head_dim(), rank);
   check_matrix(*args.v_b_proj, rank, args.out.cols);
   check_f32(args.q, n, args.qk_nope_head_dim() + n_rope);

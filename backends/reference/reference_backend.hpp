@@ -31,6 +31,7 @@ class ReferenceBackend : public Backend {
   void mla_attention(const MlaAttentionArgs& args) override;
   void mla_attention_expanded(const MlaExpandedArgs& args) override;
   bool may_expand_attention() const override { return false; }
+  DType usual_cache_type() const override { return DType::kF32; }
   void moe_route(const MoeRouteArgs& args) override;
   void moe_ffn(const MoeFfnArgs& args) override;
   void swiglu(const Tensor& gate, const Tensor& up, const Tensor& out) override;

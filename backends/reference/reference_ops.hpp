@@ -30,6 +30,9 @@ void matmul(const Tensor& x, const Weight& w, int64_t slice, const Tensor& out);
 std::vector<float> decoded_row(const Weight& w, int64_t slice, int64_t row);
 double dot(const float* a, const float* b, int64_t n);
 void rms_norm_row(const float* x, const float* gain, int64_t n, float eps, float* out);
+// A row of the latent cache, [kv_lora_rank | qk_rope_head_dim], out of its types and into them.
+std::vector<float> cached_row(const CacheRow& format, const std::byte* row);
+void store_cached_row(const CacheRow& format, const float* values, std::byte* row);
 void rotate_pairs(const float* x, const float* cos_sin, int64_t n, float* out);  // out may be x
 
 }  // namespace hadal::reference

@@ -96,8 +96,8 @@ void Options::add_session_flags(CLI::App& app) {
   add(app, "-c,--ctx-size", HADAL_OPT_CONTEXT, "Most tokens (default 0: as the model was trained)",
       "N")
       ->group("Session");
-  app.add_option("--cache-type-k", cache_type_, "Type of the latent cache; only f32")
-      ->option_text("TYPE")
+  add(app, "--cache-type-k", HADAL_OPT_CACHE_TYPE,
+      "Type of the latent cache: f32, bf16, f16, q8_0 (default auto)", "TYPE")
       ->group("Session");
 }
 
@@ -179,10 +179,6 @@ void Options::refuse_what_is_missing() const {
   if (whole_number("--n-gpu-layers", n_gpu_layers_) != 0) {
     throw UsageError("--n-gpu-layers " + n_gpu_layers_ + ": this version has no GPU backend",
                      "Leave it out, or give 0: everything runs on the CPU.");
-  }
-  if (cache_type_ != "f32") {
-    throw UsageError("--cache-type-k " + cache_type_ + ": this version's latent cache is f32",
-                     "Leave it out. The cache of this architecture is small as it is.");
   }
   if (!demo_config_.empty()) {
     throw UsageError("--config " + demo_config_ + ": a model carries its own shape",

@@ -48,7 +48,6 @@ class Options {
 
   std::list<Given> given_;  // a list: CLI11 keeps pointers to the values
   std::string n_gpu_layers_ = "0";
-  std::string cache_type_ = "f32";
   std::string max_new_tokens_ = "-1";
   std::string demo_config_;
   std::vector<std::string> stops_;

@@ -117,8 +117,6 @@ absl::Status ModelLoader::step() {
       }
       m.resources_.log->info("load", absl::StrCat("backend ", m.backend_->description()));
       m.rope_.emplace(m.config_);
-      m.cache_.emplace(*m.backend_, m.config_);
-      m.mtp_cache_.emplace(*m.backend_, m.config_, m.config_.num_nextn_predict_layers);
       m.chunk_rows_ = rows_of_a_chunk(m.config_, options_);
       stage_ = Stage::kTokenizer;
       return absl::OkStatus();
@@ -181,11 +179,6 @@ absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_
     (options.use_mmap ? plan.mapped : plan.host_weights) += mtp.bytes_total();
     config.num_nextn_predict_layers = sidecar.config.num_nextn_predict_layers;
   }
-  const auto cache_bytes = [&](int64_t context) {
-    const int64_t pages = (context + kPageSize - 1) / kPageSize;
-    return static_cast<uint64_t>(pages * kPageSize * config.num_hidden_layers *
-                                 config.latent_dim() * 4);
-  };
   const auto page_table_bytes = [](int64_t context) {
     const int64_t pages = (context + kPageSize - 1) / kPageSize;
     return static_cast<uint64_t>(pages + pages / 2) * sizeof(int32_t);
@@ -193,6 +186,10 @@ absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_
   const int32_t rows = rows_of_a_chunk(config, options);
   HADAL_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend,
                          make_backend(options.backend, resources.memory, resources.executor));
+  const LatentCache cache(*backend, config, config.num_hidden_layers, backend->usual_cache_type());
+  const auto cache_bytes = [&](int64_t context) {
+    return static_cast<uint64_t>((context + kPageSize - 1) / kPageSize * cache.page_bytes());
+  };
   plan.host_cache = cache_bytes(config.max_position_embeddings);
   plan.host_scratch =
       static_cast<uint64_t>(Buffers::size_bytes(config, rows, std::min(rows, kMaxWantedRows))) +
@@ -201,6 +198,7 @@ absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_
                               .max_in_features = widest_input(config),
                               .num_experts_per_tok = config.num_experts_per_tok,
                               .moe_intermediate_size = config.moe_intermediate_size,
+                              .latent_dim = config.latent_dim(),
                               .qk_head_dim = config.qk_head_dim(),
                               .v_head_dim = config.v_head_dim});
   const uint64_t fixed = plan.host_weights + plan.host_scratch;

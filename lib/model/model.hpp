@@ -51,10 +51,14 @@ class Model {
   Backend& backend() const { return *backend_; }
   const ModelWeights& weights() const { return weights_; }
   const Rope& rope() const { return *rope_; }
-  const LatentCache& cache() const { return *cache_; }
-  // Of the MTP layers, apart from the trunk's: only who guesses has rows there. Has no layers where
-  // the model has none.
-  const LatentCache& mtp_cache() const { return *mtp_cache_; }
+  // Of the trunk's layers, for sessions to hold; and of the MTP layers, where only who guesses has
+  // rows.
+  LatentCache latent_cache(DType latent) const {
+    return {*backend_, config_, config_.num_hidden_layers, latent};
+  }
+  LatentCache mtp_cache(DType latent) const {
+    return {*backend_, config_, config_.num_nextn_predict_layers, latent};
+  }
   const std::shared_ptr<const Tokenizer>& tokenizer() const { return tokenizer_; }
   const Manifest& manifest() const { return checkpoint_->manifest(); }
   int32_t chunk_rows() const { return chunk_rows_; }
@@ -87,7 +91,6 @@ class Model {
   ModelWeights weights_;
   std::vector<std::shared_ptr<const void>> weight_bytes_;
   std::optional<Rope> rope_;
-  std::optional<LatentCache> cache_, mtp_cache_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   int32_t chunk_rows_ = 0;
   std::vector<uint8_t> sampled_rows_;

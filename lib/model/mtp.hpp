@@ -17,8 +17,8 @@ namespace hadal {
 // last row with the token just chosen.
 class MtpPass {
  public:
-  // cache: Model::mtp_cache(), which the batch's pages are of. The buffers may be those of the pass
-  // that made the states. eh_input: f32 [n_rows, 2 * hidden_size] to work in.
+  // cache: made by Model::mtp_cache(), which the batch's pages are of. The buffers may be those of
+  // the pass that made the states. eh_input: f32 [n_rows, 2 * hidden_size] to work in.
   MtpPass(Backend& backend, const ModelConfig& config, const ModelWeights& weights,
           int32_t mtp_layer, const Rope& rope, const LatentCache& cache, Batch batch,
           const PassBuffers& buffers, const Tensor& eh_input)
@@ -48,7 +48,7 @@ class MtpPass {
   const MtpWeights& weights_;
   const int32_t mtp_layer_;
   const Rope& rope_;
-  const LatentCache& cache_;
+  const LatentCache cache_;
   Batch batch_;
   PassBuffers b_;
   Tensor eh_input_;

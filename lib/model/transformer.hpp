@@ -50,7 +50,7 @@ class ForwardPass {
   const ModelConfig& config_;
   const ModelWeights& weights_;
   const Rope& rope_;
-  const LatentCache& cache_;
+  const LatentCache cache_;  // of all sessions in the batch
   Batch batch_;
   PassBuffers b_;
   MlaForm mla_form_ = MlaForm::kAbsorbed;

@@ -59,6 +59,7 @@ int32_t Scheduler::rows_within(uint64_t unit_budget_ns) const {
 bool Scheduler::begin_pass(int32_t most_rows) {
   const int32_t most_wanted = std::min(model_.chunk_rows(), kMaxWantedRows);
   Batch batch;
+  std::optional<LatentCache> latent_cache;
   parts_.clear();
   // In turn, so that a long prompt does not keep the others waiting. Requests may end and leave the
   // list while we ask them.
@@ -69,6 +70,9 @@ bool Scheduler::begin_pass(int32_t most_rows) {
     if (!rows->wants_rows()) continue;
 
     Session& session = rows->session();
+    // A pass has one type of cache; those of another have their turn first in a later one.
+    const DType cache_type = session.cache().latent_cache().row().latent;
+    if (!parts_.empty() && cache_type != latent_cache->row().latent) continue;
     const size_t n_waiting = session.n_pending(/*need_logits=*/true);
     const auto tokens = session.pending(static_cast<size_t>(most_rows - batch.n_rows()), true);
     if (tokens.empty()) {
@@ -94,6 +98,7 @@ bool Scheduler::begin_pass(int32_t most_rows) {
       continue;
     }
     batch.add(tokens, static_cast<int32_t>(first), session.cache());
+    latent_cache = session.cache().latent_cache();
     const bool has_logits = tokens.size() == n_waiting;
     if (has_logits) batch.want_last_row();
     parts_.push_back({rows, n, has_logits});
@@ -108,7 +113,7 @@ bool Scheduler::begin_pass(int32_t most_rows) {
     return false;
   }
   layer_ = 0;
-  pass_.emplace(model_.backend(), model_.config(), model_.weights(), model_.rope(), model_.cache(),
+  pass_.emplace(model_.backend(), model_.config(), model_.weights(), model_.rope(), *latent_cache,
                 std::move(batch), *views);
   return true;
 }

@@ -12,8 +12,10 @@ absl::Status busy() {
 
 }  // namespace
 
-Session::Session(std::shared_ptr<ServedModel> model, int64_t context)
-    : model_(std::move(model)), context_(context), cache_(&model_->model->cache()) {}
+Session::Session(std::shared_ptr<ServedModel> model, int64_t context, DType cache_type)
+    : model_(std::move(model)),
+      context_(context),
+      cache_(model_->model->latent_cache(cache_type)) {}
 
 absl::StatusOr<std::shared_ptr<Session>> Session::create(std::shared_ptr<ServedModel> model,
                                                          const Config& config) {
@@ -26,17 +28,14 @@ absl::StatusOr<std::shared_ptr<Session>> Session::create(std::shared_ptr<ServedM
                 absl::StrCat("Set the option context to at most ", most, ", or leave it at 0."));
   }
   if (context == 0) context = most;
-  const std::string cache_type = config.str(HADAL_OPT_CACHE_TYPE);
-  if (cache_type != "f32") {
-    return fail(
-        HADAL_E_UNSUPPORTED,
-        absl::StrCat("a latent cache of type ", cache_type, "; this version keeps it in f32 only"),
-        "Set the option cache_type to f32, or leave it out.");
+  DType cache_type = model->model->backend().usual_cache_type();
+  if (const std::string wanted = config.str(HADAL_OPT_CACHE_TYPE); wanted != "auto") {
+    HADAL_ASSIGN_OR_RETURN(cache_type, LatentCache::type_from_name(wanted, model->model->config()));
   }
   const std::string chat = config.str(HADAL_OPT_CHAT_FORMAT);
   if (chat != "auto") HADAL_RETURN_IF_ERROR(chat_format(chat).status());
 
-  const std::shared_ptr<Session> session(new Session(std::move(model), context));
+  const std::shared_ptr<Session> session(new Session(std::move(model), context, cache_type));
   session->chat_format_ = chat;
   session->limit_prompt_bytes_ = static_cast<uint64_t>(config.i64(HADAL_OPT_LIMIT_PROMPT_BYTES));
   session->limit_messages_ = static_cast<uint64_t>(config.i64(HADAL_OPT_LIMIT_MESSAGES));
@@ -176,7 +175,8 @@ void Session::cut(size_t length) {
 
 absl::StatusOr<std::shared_ptr<Session>> Session::fork() {
   HADAL_RETURN_IF_ERROR(require_free());
-  const std::shared_ptr<Session> child(new Session(model_, context_));
+  const std::shared_ptr<Session> child(
+      new Session(model_, context_, cache_.latent_cache().row().latent));
   child->chat_format_ = chat_format_;
   child->limit_prompt_bytes_ = limit_prompt_bytes_;
   child->limit_messages_ = limit_messages_;

@@ -57,7 +57,7 @@ class Session {
   bool is_full() const { return static_cast<int64_t>(length()) >= context_; }
 
  private:
-  Session(std::shared_ptr<ServedModel> model, int64_t context);
+  Session(std::shared_ptr<ServedModel> model, int64_t context, DType cache_type);
   absl::Status require_free() const;
   absl::Status require_room(size_t n_more) const;
   absl::Status require_prompt_size(size_t n_bytes) const;

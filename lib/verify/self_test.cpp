@@ -105,13 +105,14 @@ absl::Status SelfTest::start_pass() {
                                          static_cast<size_t>(m.config().max_position_embeddings)));
   const auto n = static_cast<int32_t>(tokens_.size());
   HADAL_ASSIGN_OR_RETURN(buffers_, Buffers::create(m.backend(), m.config(), n, n));
-  cache_.emplace(&m.cache());
+  cache_.emplace(m.latent_cache(DType::kF32));
   HADAL_RETURN_IF_ERROR(cache_->reserve(0, n));
   Batch batch;
   batch.add(tokens_, 0, *cache_);
   for (int32_t i = 0; i < n; ++i) batch.want_row(i);
   HADAL_ASSIGN_OR_RETURN(const PassBuffers views, buffers_->views(n, n, 1, batch.max_pages()));
-  pass_.emplace(m.backend(), m.config(), m.weights(), m.rope(), m.cache(), std::move(batch), views);
+  pass_.emplace(m.backend(), m.config(), m.weights(), m.rope(), cache_->latent_cache(),
+                std::move(batch), views);
   layer_ = 0;
   results_.emplace_back();
   return absl::OkStatus();
@@ -135,7 +136,7 @@ absl::Status SelfTest::finish_trunk(Findings& findings) {
 absl::Status SelfTest::run_mtp(Findings& findings) {
   Model& m = *model_;
   const auto n = static_cast<int32_t>(tokens_.size()) - 1;
-  mtp_cache_.emplace(&m.mtp_cache());
+  mtp_cache_.emplace(m.mtp_cache(DType::kF32));
   HADAL_RETURN_IF_ERROR(mtp_cache_->reserve(0, n));
   Batch batch;
   batch.add(std::span(tokens_).subspan(1), 0, *mtp_cache_);
@@ -144,8 +145,8 @@ absl::Status SelfTest::run_mtp(Findings& findings) {
   HADAL_ASSIGN_OR_RETURN(const Buffer eh_input,
                          m.backend().allocate(DType::kF32, n, int64_t{2} * m.config().hidden_size,
                                               MemoryTag::kScratch));
-  MtpPass mtp(m.backend(), m.config(), m.weights(), 0, m.rope(), m.mtp_cache(), std::move(batch),
-              views, eh_input.tensor);
+  MtpPass mtp(m.backend(), m.config(), m.weights(), 0, m.rope(), mtp_cache_->latent_cache(),
+              std::move(batch), views, eh_input.tensor);
   mtp.begin(pass_->hidden().first_rows(n));
   mtp.run_layer();
   mtp.finish();

@@ -73,7 +73,7 @@ TEST_P(BackendContractTest, ImpossibleSizesAreRefusedBeforeAnythingIsAllocated) 
 // P4: an empty batch, which a scheduler may well make, is no work and no failure.
 TEST_P(BackendContractTest, NoRowsAreNothingToDoForAnyOp) {
   test::Workbench bench(backend());
-  test::Sequences sequences(bench, 1, 64, 6);
+  test::Sequences sequences(bench, 1, 64, test::cache_row(4, 2));
   const BatchRows rows = sequences.rows({}, 2);
   const Tensor none = bench.empty(0, 4), no_ids = bench.empty_ids(0, 2);
   const Weight& gain = bench.upload(test::f32_vector({1, 1, 1, 1}));
@@ -155,6 +155,7 @@ TEST_P(BackendContractTest, NeedsNoMoreMemoryThanItSaid) {
 }
 
 TEST_P(BackendContractTest, ExpandedAttentionNeedsNoMoreMemoryThanSaid) {
+  const CacheRow row = test::cache_row(32, 32, DType::kBF16);
   for (const int64_t n_rows : {1, 200}) {
     SCOPED_TRACE(n_rows);
     const auto memory = Memory::create(nullptr, 0);
@@ -165,12 +166,12 @@ TEST_P(BackendContractTest, ExpandedAttentionNeedsNoMoreMemoryThanSaid) {
                                                  memory, test::must(thread_pool(1))));
     test::Workbench bench(*backend);
     test::Sequences sequences =
-        test::Sequences::with(bench, {test::random_matrix(200, 32 + 8, 1)}, 32 + 8);
-    const BatchRows rows = sequences.rows({{0, 0, static_cast<int32_t>(n_rows)}}, 8);
+        test::Sequences::with(bench, {test::random_matrix(200, row.dim(), 1)}, row);
+    const BatchRows rows = sequences.rows({{0, 0, static_cast<int32_t>(n_rows)}}, 32);
     const Weight& k_b = bench.upload(test::random_weight(DType::kQ8_0, 3, 32, 64, 2));
-    const Weight& v_b = bench.upload(test::random_weight(DType::kQ8_0, 3, 48, 32, 3));
-    const Tensor q = bench.put(test::random_matrix(n_rows * 3, 64 + 8, 4));
-    const Tensor out = bench.empty(n_rows * 3, 48);
+    const Weight& v_b = bench.upload(test::random_weight(DType::kQ8_0, 3, 64, 32, 3));
+    const Tensor q = bench.put(test::random_matrix(n_rows * 3, 64 + 32, 4));
+    const Tensor out = bench.empty(n_rows * 3, 64);
     const uint64_t before = memory->live_bytes();
     backend->mla_attention_expanded({.q = q,
                                      .k_b_proj = &k_b,
@@ -180,8 +181,10 @@ TEST_P(BackendContractTest, ExpandedAttentionNeedsNoMoreMemoryThanSaid) {
                                      .out = out,
                                      .softmax_scale = 0.1f});
     EXPECT_TRUE(backend->wait().ok());
-    EXPECT_LE(memory->peak_bytes() - before,
-              backend->scratch_bytes({.max_rows = n_rows, .qk_head_dim = 72, .v_head_dim = 48}));
+    EXPECT_LE(
+        memory->peak_bytes() - before,
+        backend->scratch_bytes(
+            {.max_rows = n_rows, .latent_dim = row.dim(), .qk_head_dim = 96, .v_head_dim = 64}));
   }
 }
 

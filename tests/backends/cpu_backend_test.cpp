@@ -18,8 +18,8 @@ namespace {
 using test::Matrix;
 using test::must;
 
-std::vector<const cpu::Kernels*> kernels_here() {
-  std::vector<const cpu::Kernels*> found;
+std::vector<cpu::Kernels> kernels_here() {
+  std::vector<cpu::Kernels> found;
   for (const char* isa : {"scalar", "avx2", "avx512"}) {
     const auto kernels = cpu::kernels_for(isa, cpu::features_of_this_machine());
     if (kernels.ok()) found.push_back(*kernels);
@@ -34,12 +34,12 @@ std::unique_ptr<Backend> cpu_backend(std::string_view isa, int n_threads,
 }
 
 TEST(CpuFeaturesTest, AutoIsTheBestThereIs) {
-  EXPECT_STREQ(must(cpu::kernels_for("auto", {}))->name, "scalar");
-  EXPECT_STREQ(must(cpu::kernels_for("scalar", {true, true}))->name, "scalar");
+  EXPECT_STREQ(must(cpu::kernels_for("auto", {})).name, "scalar");
+  EXPECT_STREQ(must(cpu::kernels_for("scalar", {true, true})).name, "scalar");
 #ifdef HADAL_CPU_X86
-  EXPECT_STREQ(must(cpu::kernels_for("auto", {true, false}))->name, "avx2");
-  EXPECT_STREQ(must(cpu::kernels_for("auto", {true, true}))->name, "avx512");
-  EXPECT_STREQ(must(cpu::kernels_for("avx2", {true, true}))->name, "avx2");
+  EXPECT_STREQ(must(cpu::kernels_for("auto", {true, false})).name, "avx2");
+  EXPECT_STREQ(must(cpu::kernels_for("auto", {true, true})).name, "avx512");
+  EXPECT_STREQ(must(cpu::kernels_for("avx2", {true, true})).name, "avx2");
 #endif
 }
 
@@ -54,28 +54,28 @@ TEST(CpuFeaturesTest, WhatIsLackingIsRefusedWithWhatThereIs) {
 
 // Random bytes are blocks too: with scales that are infinite, subnormal or no numbers.
 TEST(CpuKernelsTest, DecodersHaveTheBitsOfTheDefinitionWhateverTheBytes) {
-  for (const cpu::Kernels* kernels : kernels_here()) {
+  for (const cpu::Kernels& kernels : kernels_here()) {
     for (const DType dtype : test::weight_dtypes()) {
-      SCOPED_TRACE(testing::Message() << kernels->name << " " << name(dtype));
+      SCOPED_TRACE(testing::Message() << kernels.name << " " << name(dtype));
       const int64_t n = 40 * 256;
       std::vector<std::byte> bytes(static_cast<size_t>(row_bytes(dtype, n)) + 1);
       std::mt19937_64 random(7);
       for (std::byte& b : bytes) b = static_cast<std::byte>(random());
       Matrix expected{1, n, test::Floats(static_cast<size_t>(n))}, actual = expected;
       decode_row(dtype, bytes.data() + 1, n, expected.values.data());
-      cpu::decode(*kernels, dtype, bytes.data() + 1, n, actual.values.data());
+      cpu::decode(kernels, dtype, bytes.data() + 1, n, actual.values.data());
       EXPECT_TRUE(is_same(actual, expected));
     }
   }
 }
 
 TEST(CpuKernelsTest, PlainTypesDecodeAnyNumberOfElementsAndNoMore) {
-  for (const cpu::Kernels* kernels : kernels_here()) {
+  for (const cpu::Kernels& kernels : kernels_here()) {
     for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kF8_E4M3}) {
       for (int64_t n = 0; n < 40; ++n) {
         const std::vector<std::byte> bytes(static_cast<size_t>(row_bytes(dtype, n)));
         std::vector<float> to(static_cast<size_t>(n) + 1, 5.0f);
-        cpu::decode(*kernels, dtype, bytes.data(), n, to.data());
+        cpu::decode(kernels, dtype, bytes.data(), n, to.data());
         EXPECT_EQ(std::count(to.begin(), to.end(), 0.0f), n);
         EXPECT_EQ(to.back(), 5.0f);
       }
@@ -96,14 +96,14 @@ Matrix one_row(const Matrix& x, int64_t r) { return x.some_rows(r, 1); }
 // P9, D1, D4: beyond the batches that the tests of the op try, across the rows of one pass over a
 // panel (96).
 TEST(CpuBackendTest, ARowHasTheSameBitsInLargeBatches) {
-  for (const cpu::Kernels* kernels : kernels_here()) {
-    const auto alone = cpu_backend(kernels->name, 1);
+  for (const cpu::Kernels& kernels : kernels_here()) {
+    const auto alone = cpu_backend(kernels.name, 1);
     for (const DType dtype : {DType::kF32, DType::kQ8_0, DType::kQ4_K, DType::kIQ2_S}) {
-      SCOPED_TRACE(testing::Message() << kernels->name << " " << name(dtype));
+      SCOPED_TRACE(testing::Message() << kernels.name << " " << name(dtype));
       const auto w = test::random_weight(dtype, 1, 43, 1024, 1);
       const Matrix x = test::random_matrix(203, 1024, 2);
       for (const int n_threads : {1, 2, 3}) {
-        const Matrix all = product(*cpu_backend(kernels->name, n_threads), x, w);
+        const Matrix all = product(*cpu_backend(kernels.name, n_threads), x, w);
         for (const int64_t r : {0, 6, 7, 95, 96, 97, 191, 192, 202})
           EXPECT_TRUE(is_same(one_row(all, r), product(*alone, one_row(x, r), w))) << r;
         EXPECT_TRUE(is_same(all.some_rows(64, 7), product(*alone, x.some_rows(64, 7), w)));
@@ -166,17 +166,17 @@ Matrix rounded(Matrix x) {
 
 // Rounding is all that products in 8 bits lose.
 TEST(CpuBackendTest, RoundedActivationsAreMultipliedExactly) {
-  for (const cpu::Kernels* kernels : kernels_here()) {
-    if (kernels->round_to_int8 == nullptr) continue;
-    const auto backend = cpu_backend(kernels->name, 1);
+  for (const cpu::Kernels& kernels : kernels_here()) {
+    if (kernels.round_to_int8 == nullptr) continue;
+    const auto backend = cpu_backend(kernels.name, 1);
     int n_types = 0;
     for (const DType dtype : test::weight_dtypes()) {
-      if (cpu::int8_kernels(*kernels, dtype) == nullptr) continue;
+      if (cpu::int8_kernels(kernels, dtype) == nullptr) continue;
       ++n_types;
       const int64_t block = info(dtype).block_elements;
       for (const test::Scales scales : {test::Scales::kOrdinary, test::Scales::kExtreme}) {
         for (const int64_t n_cols : {block, 3 * block, int64_t{512}, int64_t{2048} + block}) {
-          SCOPED_TRACE(testing::Message() << kernels->name << " " << name(dtype) << " " << n_cols
+          SCOPED_TRACE(testing::Message() << kernels.name << " " << name(dtype) << " " << n_cols
                                           << " scales " << static_cast<int>(scales));
           const auto w = test::random_weight(dtype, 1, 67, n_cols, 1, scales);
           for (const int64_t n_rows : {1, 2, 3, 6, 7, 100}) {
@@ -195,13 +195,13 @@ TEST(CpuBackendTest, RoundedActivationsAreMultipliedExactly) {
 
 // Every level of every row at its largest, of either sign: nothing overflows on the way.
 TEST(CpuBackendTest, TheLargestSumsFit) {
-  for (const cpu::Kernels* kernels : kernels_here()) {
-    if (kernels->round_to_int8 == nullptr) continue;
-    const auto backend = cpu_backend(kernels->name, 1);
+  for (const cpu::Kernels& kernels : kernels_here()) {
+    if (kernels.round_to_int8 == nullptr) continue;
+    const auto backend = cpu_backend(kernels.name, 1);
     for (const DType dtype : test::weight_dtypes()) {
-      if (cpu::int8_kernels(*kernels, dtype) == nullptr) continue;
+      if (cpu::int8_kernels(kernels, dtype) == nullptr) continue;
       for (const int fill : {0x00, 0x7f, 0x80, 0xff}) {
-        SCOPED_TRACE(testing::Message() << kernels->name << " " << name(dtype) << " " << fill);
+        SCOPED_TRACE(testing::Message() << kernels.name << " " << name(dtype) << " " << fill);
         auto w = test::random_weight(dtype, 1, 33, 1024, 1);
         std::vector<std::byte> bytes(static_cast<size_t>(33 * w.source.row_stride_bytes),
                                      static_cast<std::byte>(fill));
@@ -237,9 +237,9 @@ TEST(CpuBackendTest, TheLargestSumsFit) {
 
 // Elements that fill no register are followed by a neighbour's, here NaN, which may not be touched.
 TEST(CpuBackendTest, NothingBeyondTheEndOfARowCounts) {
-  for (const cpu::Kernels* kernels : kernels_here()) {
+  for (const cpu::Kernels& kernels : kernels_here()) {
     for (const int64_t k : {1, 5, 15, 17, 100, 515}) {
-      SCOPED_TRACE(testing::Message() << kernels->name << " " << k);
+      SCOPED_TRACE(testing::Message() << kernels.name << " " << k);
       const int64_t stride = k + 3;
       Matrix wide_w = test::matrix_of(11, stride, std::nanf("")), wide_x = wide_w;
       for (int64_t r = 0; r < 11; ++r) {
@@ -248,7 +248,7 @@ TEST(CpuBackendTest, NothingBeyondTheEndOfARowCounts) {
       }
       auto w = test::f32_weight(1, wide_w);
       w.source.cols = k;
-      const auto backend = cpu_backend(kernels->name, 1);
+      const auto backend = cpu_backend(kernels.name, 1);
       test::Workbench bench(*backend);
       const Tensor x = bench.put(wide_x).columns(0, k);
       for (const int64_t n_rows : {1, 2, 11}) {

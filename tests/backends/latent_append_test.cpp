@@ -54,7 +54,7 @@ INSTANTIATE_TEST_SUITE_P(Backends, LatentAppendTest, test::every_backend(), test
 // A14: the norm covers the latent and not the rotary key; what is kept is normalised and rotated.
 TEST_P(LatentAppendTest, NormalisesTheLatentAndTurnsTheRotaryKey) {
   test::Workbench bench(backend());
-  test::Sequences sequences(bench, 1, 64, 4);
+  test::Sequences sequences(bench, 1, 64, test::cache_row(2, 2));
   append(bench, sequences, test::matrix(4, {1, 7, 100, 0}), test::matrix(2, {1, 10}), {{0, 2, 1}},
          0.0f);
   const Matrix row = sequences.row(0, 2);
@@ -66,7 +66,7 @@ TEST_P(LatentAppendTest, NormalisesTheLatentAndTurnsTheRotaryKey) {
 
 TEST_P(LatentAppendTest, EveryRowGoesToItsPlaceAndNowhereElse) {
   test::Workbench bench(backend());
-  test::Sequences sequences(bench, 3, 200, 24, /*n_layers=*/3);
+  test::Sequences sequences(bench, 3, 200, test::cache_row(16, 8), /*n_layers=*/3);
   const Matrix kv_a = test::random_matrix(72, 24, 1), gain = test::random_matrix(1, 16, 2);
   const std::vector<Span> spans = {{2, 60, 70}, {0, 0, 1}, {1, 199, 1}};
   append(bench, sequences, kv_a, gain, spans);
@@ -82,7 +82,7 @@ TEST_P(LatentAppendTest, EveryRowGoesToItsPlaceAndNowhereElse) {
 
 TEST_P(LatentAppendTest, AgreesWithTheFormulaAtTheShapeOfTheFamily) {
   test::Workbench bench(backend());
-  test::Sequences sequences(bench, 1, 5064, 576);
+  test::Sequences sequences(bench, 1, 5064, test::cache_row(512, 64));
   const Matrix kv_a = test::random_matrix(3, 576, 1, 30.0f), gain = test::random_matrix(1, 512, 2);
   append(bench, sequences, kv_a, gain, {{0, 4999, 3}});
   for (int32_t r = 0; r < 3; ++r) {
@@ -91,15 +91,32 @@ TEST_P(LatentAppendTest, AgreesWithTheFormulaAtTheShapeOfTheFamily) {
   }
 }
 
+TEST_P(LatentAppendTest, RoundsToTheTypeOfTheCache) {
+  const Matrix kv_a = test::random_matrix(3, 576, 1, 30.0f), gain = test::random_matrix(1, 512, 2);
+  for (const DType type : {DType::kBF16, DType::kF16, DType::kQ8_0}) {
+    SCOPED_TRACE(name(type));
+    test::Workbench bench(backend());
+    const CacheRow row = test::cache_row(512, 64, type);
+    test::Sequences sequences(bench, 1, 128, row, /*n_layers=*/2);
+    append(bench, sequences, kv_a, gain, {{0, 62, 3}});
+    EXPECT_EQ(sequences.count_rows_with_values(), 3);
+    for (int32_t r = 0; r < 3; ++r) {
+      // Where a value lies between two of the type, either is right.
+      const Matrix kept = test::as_cached(row, formula(kv_a.some_rows(r, 1), gain, 62 + r, 1e-6));
+      EXPECT_TRUE(is_near(sequences.row(0, 62 + r), kept, {0.02, 1e-3}));
+    }
+  }
+}
+
 // D1, P9, A16: appended in chunks of any size, the cache holds the same bits.
 TEST_P(LatentAppendTest, ARowHasTheSameBitsInEveryBatch) {
   const Matrix kv_a = test::random_matrix(66, 576, 1), gain = test::random_matrix(1, 512, 2);
   test::Workbench bench(backend());
-  test::Sequences whole(bench, 1, 66, 576);
+  test::Sequences whole(bench, 1, 66, test::cache_row(512, 64));
   append(bench, whole, kv_a, gain, {{0, 0, 66}});
   for (const int32_t chunk : {1, 2, 3, 63, 64, 65}) {
     SCOPED_TRACE(chunk);
-    test::Sequences parts(bench, 1, 66, 576);
+    test::Sequences parts(bench, 1, 66, test::cache_row(512, 64));
     for (int32_t p = 0; p < 66; p += chunk) {
       const int32_t n = std::min(chunk, 66 - p);
       append(bench, parts, kv_a.some_rows(p, n), gain, {{0, p, n}});

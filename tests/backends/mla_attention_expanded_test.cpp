@@ -30,6 +30,7 @@ struct Attention {
   Matrix q;                   // of all rows of a batch
   TestWeight k_b, v_b;
   float softmax_scale = 0.0f;
+  DType latent = DType::kF32;  // of the cache
 
   static Attention random(const Shape& s, const std::vector<int32_t>& lengths, int64_t n_rows,
                           const Storage& storage = {}) {
@@ -54,11 +55,20 @@ struct Attention {
     return a;
   }
 
+  CacheRow cached_row() const { return test::cache_row(shape.rank, shape.n_rope, latent); }
+
+  // The same with a cache in another type, and the values that they are then.
+  Attention cached_as(DType type) const {
+    Attention a = *this;
+    a.latent = type;
+    for (Matrix& c : a.cache) c = test::as_cached(a.cached_row(), c);
+    return a;
+  }
+
   // Rows first_row to first_row + n of the batch, which are those of `spans`.
   Matrix run(Backend& backend, const std::vector<Span>& spans, int64_t first_row = 0) const {
     test::Workbench bench(backend);
-    test::Sequences sequences =
-        test::Sequences::with(bench, cache, shape.rank + shape.n_rope, /*n_layers=*/2);
+    test::Sequences sequences = test::Sequences::with(bench, cache, cached_row(), /*n_layers=*/2);
     const BatchRows rows = sequences.rows(spans, shape.n_rope);
     const int64_t n = rows.n_rows() * shape.n_heads;
     const Tensor out = bench.empty(n, shape.n_v);
@@ -206,6 +216,38 @@ TEST_P(MlaAttentionExpandedTest, ARowHasTheSameBitsInEveryBatchAndOnAnyNumberOfT
 TEST_P(MlaAttentionExpandedTest, WhatIsWrongWithARowDoesNotReachThoseBeforeIt) {
   Attention a = Attention::random({}, {150}, 150);
   const Matrix sound = a.run(backend(), {{0, 0, 150}});
+  for (const int32_t broken : {1, 5, 63, 130, 149}) {
+    SCOPED_TRACE(broken);
+    Attention b = a;
+    b.cache[0].row(broken)[3] = std::numeric_limits<float>::quiet_NaN();
+    const Matrix out = b.run(backend(), {{0, 0, 150}});
+    EXPECT_TRUE(is_same(out.some_rows(0, broken * 2), sound.some_rows(0, broken * 2)));
+    EXPECT_TRUE(std::isnan(out.row(broken * 2)[0]) && std::isnan(out.row(299)[0]));
+  }
+}
+
+TEST_P(MlaAttentionExpandedTest, CachesOfEveryTypeAreComputedWithAsTheyAre) {
+  for (const DType type : {DType::kBF16, DType::kF16, DType::kQ8_0}) {
+    const bool is_rounded = type == DType::kBF16 && GetParam().activations == "int8";
+    const test::Tolerance tolerance = is_rounded ? test::kBf16Tolerance : near_enough();
+    const Shape shapes[] = {{2, 512, 128, 64, 128}, {3, 32, 16, 32, 64}, {2, 32, 10, 6, 17}};
+    for (const Shape& shape : shapes) {
+      for (const int32_t length : {1, 2, 65, 128, 131, 300}) {
+        SCOPED_TRACE(testing::Message() << name(type) << " " << shape.rank << " + " << shape.n_rope
+                                        << ", " << length << " positions");
+        const int32_t n = std::min(length, 70);
+        const Attention a = Attention::random(shape, {length}, n).cached_as(type);
+        const std::vector<Span> last = {{0, length - n, n}};
+        EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), tolerance));
+      }
+    }
+  }
+}
+
+TEST_P(MlaAttentionExpandedTest, OverARoundedCacheNothingOfALaterRowReachesThoseBeforeIt) {
+  const Attention a = Attention::random({2, 32, 16, 32, 64}, {150}, 150).cached_as(DType::kBF16);
+  const Matrix sound = a.run(backend(), {{0, 0, 150}});
+  EXPECT_TRUE(is_same(sound, a.run(on_one_thread(), {{0, 0, 150}})));
   for (const int32_t broken : {1, 5, 63, 130, 149}) {
     SCOPED_TRACE(broken);
     Attention b = a;

@@ -1,6 +1,7 @@
 // Mirrors backends/*/mla_attention.
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 #include "tests/backends/backend_test.hpp"
 #include "tests/backends/sequences.hpp"
@@ -18,6 +19,7 @@ struct Attention {
   std::vector<Matrix> cache;  // per session: a row per position
   Matrix q_latent, q_pe;      // of all rows of a batch
   float softmax_scale = 0.1f;
+  DType latent = DType::kF32;  // of the cache
 
   // Random rows of unit size: scores have a deviation of about 2 then.
   static Attention random(int32_t n_heads, int64_t rank, int64_t n_rope,
@@ -35,10 +37,19 @@ struct Attention {
     return a;
   }
 
+  // The same with a cache in another type, and the values that they are then.
+  Attention cached_as(DType type) const {
+    Attention a = *this;
+    a.latent = type;
+    for (Matrix& c : a.cache) c = test::as_cached(test::cache_row(rank, n_rope, type), c);
+    return a;
+  }
+
   // Rows first_row to first_row + n of the batch, which are those of `spans`.
   Matrix run(Backend& backend, const std::vector<Span>& spans, int64_t first_row = 0) const {
     test::Workbench bench(backend);
-    test::Sequences sequences = test::Sequences::with(bench, cache, rank + n_rope, /*n_layers=*/2);
+    test::Sequences sequences =
+        test::Sequences::with(bench, cache, test::cache_row(rank, n_rope, latent), /*n_layers=*/2);
     const BatchRows rows = sequences.rows(spans, n_rope);
     const int64_t n = rows.n_rows() * n_heads;
     const Tensor out = bench.empty(n, rank);
@@ -226,6 +237,45 @@ TEST_P(MlaAttentionTest, ARowHasTheSameBitsInEveryBatchAndOnAnyNumberOfThreads) 
     for (int32_t p = span.first; p < span.first + span.n; ++p, ++r) {
       EXPECT_EQ(std::isnan(all.row(r * 5)[0]), r == 3);
       EXPECT_TRUE(is_same(a.run(backend(), {{span.session, p, 1}}, r), all.some_rows(r * 5, 5)));
+    }
+  }
+}
+
+// Rounding a cache is one thing, computing with what it holds another: exact, but where queries and
+// weights are rounded to bf16 too.
+TEST_P(MlaAttentionTest, CachesOfEveryTypeAreComputedWithAsTheyAre) {
+  for (const DType type : {DType::kBF16, DType::kF16, DType::kQ8_0}) {
+    const bool is_rounded = type == DType::kBF16 && GetParam().activations == "int8";
+    const test::Tolerance tolerance = is_rounded ? test::kBf16Tolerance : test::kSoftmaxTolerance;
+    for (const auto& [n_heads, rank, n_rope] :
+         {std::tuple{16, 512, 64}, {5, 64, 32}, {3, 32, 6}, {21, 32, 64}}) {
+      for (const int32_t length : {1, 2, 63, 64, 65, 129, 700}) {
+        SCOPED_TRACE(testing::Message() << name(type) << " " << n_heads << " x " << rank << " + "
+                                        << n_rope << ", " << length << " positions");
+        const int32_t n = std::min(length, 2);
+        const Attention a = Attention::random(n_heads, rank, n_rope, {length}, n).cached_as(type);
+        const std::vector<Span> last = {{0, length - n, n}};
+        EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), tolerance));
+      }
+    }
+  }
+}
+
+TEST_P(MlaAttentionTest, OverARoundedCacheARowHasTheSameBitsInEveryBatch) {
+  for (const DType type : {DType::kBF16, DType::kQ8_0}) {
+    SCOPED_TRACE(name(type));
+    Attention a = Attention::random(16, 64, 32, {300, 40, 129}, 9).cached_as(type);
+    const std::vector<Span> spans = {{0, 297, 3}, {1, 39, 1}, {2, 124, 5}};
+    a.q_latent.row(3 * 16)[0] = std::numeric_limits<float>::quiet_NaN();
+    const Matrix all = a.run(backend(), spans);
+    EXPECT_TRUE(is_same(all, a.run(on_one_thread(), spans)));
+    int64_t r = 0;
+    for (const Span& span : spans) {
+      for (int32_t p = span.first; p < span.first + span.n; ++p, ++r) {
+        EXPECT_EQ(std::isnan(all.row(r * 16)[0]), r == 3);
+        EXPECT_TRUE(
+            is_same(a.run(backend(), {{span.session, p, 1}}, r), all.some_rows(r * 16, 16)));
+      }
     }
   }
 }

@@ -73,7 +73,7 @@ std::vector<Matrix> every_op(Backend& backend) {
     return outputs.emplace_back(bench.empty(rows, cols));
   };
   test::Sequences sequences = test::Sequences::with(
-      bench, {test::random_matrix(9, 12, 1), test::random_matrix(9, 12, 2)}, 12);
+      bench, {test::random_matrix(9, 12, 1), test::random_matrix(9, 12, 2)}, test::cache_row(8, 4));
   const BatchRows rows = sequences.rows({{0, 3, 2}, {1, 8, 1}}, 4);  // 3 rows
   const Tensor x = bench.put(test::random_matrix(3, 8, 3));
   const Tensor heads = bench.put(test::random_matrix(6, 8, 4));
@@ -140,7 +140,7 @@ TEST_F(ProfiledBackendTest, EveryOpHasALineAndTheResultItHasWithout) {
     EXPECT_EQ(line->calls, 1u) << line->name;
   }
   EXPECT_EQ(names, (std::vector<std::string>{
-                       "embed f16 8x8", "rms_norm", "matmul f16 8x8", "rope", "mla_attention",
+                       "embed f16 8x8", "rms_norm", "matmul f16 8x8", "rope", "mla_attention f32",
                        "mla_attention_expanded f16", "latent_append", "per_head_matmul f16 2x8x8",
                        "moe_route", "moe_ffn f16 2x8x8", "swiglu", "add", "gather_rows"}));
   every_op(backend_);
@@ -239,7 +239,7 @@ TEST_F(ProfiledBackendTest, ExpertsOfThreeTypesNameAllThree) {
 }
 
 TEST_F(ProfiledBackendTest, AttentionCountsTheCacheOfEachSessionUpToItsLastRow) {
-  test::Sequences sequences(bench_, 2, 64, 8 + 4);
+  test::Sequences sequences(bench_, 2, 64, test::cache_row(8, 4));
   const BatchRows rows = sequences.rows({{0, 3, 2}, {1, 9, 1}}, 4);  // positions 3, 4; 9
   const uint64_t positions = 5 + 10, pairs = 4 + 5 + 10, heads = 2;
   backend_.mla_attention({.q_latent = bench_.put(test::random_matrix(6, 8, 1)),
@@ -249,7 +249,7 @@ TEST_F(ProfiledBackendTest, AttentionCountsTheCacheOfEachSessionUpToItsLastRow) 
                           .out = bench_.empty(6, 8),
                           .num_attention_heads = 2,
                           .softmax_scale = 1.0f});
-  const OpProfile absorbed = only_line("mla_attention");
+  const OpProfile absorbed = only_line("mla_attention f32");
   EXPECT_EQ(absorbed.bytes, positions * 12 * 4);
   EXPECT_EQ(absorbed.multiplications, pairs * heads * (8 + 4 + 8));
 

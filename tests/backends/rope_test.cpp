@@ -14,7 +14,8 @@ class RopeTest : public test::BackendTest {
   // One head per row.
   Matrix rotated(const Matrix& x, int32_t first_position) {
     test::Workbench bench(backend());
-    test::Sequences sequences(bench, 1, first_position + static_cast<int32_t>(x.rows), x.cols);
+    test::Sequences sequences(bench, 1, first_position + static_cast<int32_t>(x.rows),
+                              test::cache_row(1, x.cols));
     const BatchRows rows =
         sequences.rows({{0, first_position, static_cast<int32_t>(x.rows)}}, x.cols);
     const Tensor in_place = bench.put(x);
@@ -62,7 +63,7 @@ TEST_P(RopeTest, AllHeadsOfARowTurnAlikeAndTheirOtherPartsStay) {
   // Two rows of three heads of 6 + 4 values; the last 4 turn.
   const Matrix q = test::random_matrix(2, 3 * 10, 1);
   test::Workbench bench(backend());
-  test::Sequences sequences(bench, 1, 100, 10);
+  test::Sequences sequences(bench, 1, 100, test::cache_row(1, 10));
   const BatchRows rows = sequences.rows({{0, 70, 2}}, 4);
   const Tensor heads = bench.put(q).as_rows_of(10);
   backend().rope(rows, 3, heads.columns(6, 4));

@@ -4,17 +4,19 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backends/reference/reference_ops.hpp"
+
 namespace hadal::test {
 
-Sequences::Sequences(Workbench& bench, int32_t n_sessions, int32_t max_positions, int64_t row_dim,
-                     int32_t n_layers)
+Sequences::Sequences(Workbench& bench, int32_t n_sessions, int32_t max_positions,
+                     const CacheRow& row, int32_t n_layers)
     : bench_(bench),
-      row_dim_(row_dim),
+      row_(row),
       n_layers_(n_layers),
       max_pages_((max_positions + kPageSize - 1) / kPageSize) {
   const int32_t n_pages = n_sessions * max_pages_;
   for (int32_t page = 0; page < n_pages; ++page) {
-    pages_.push_back(bench.empty(n_layers * kPageSize, row_dim));
+    pages_.push_back(bench.empty_bytes(n_layers * kPageSize, row.size_bytes()));
     page_data_.push_back(pages_.back().data);
     page_table_.push_back(page);
   }
@@ -25,11 +27,11 @@ Sequences::Sequences(Workbench& bench, int32_t n_sessions, int32_t max_positions
   }
 }
 
-Sequences Sequences::with(Workbench& bench, const std::vector<Matrix>& caches, int64_t row_dim,
+Sequences Sequences::with(Workbench& bench, const std::vector<Matrix>& caches, const CacheRow& row,
                           int32_t n_layers) {
   int64_t longest = 0;
   for (const Matrix& c : caches) longest = std::max(longest, c.rows);
-  Sequences made(bench, static_cast<int32_t>(caches.size()), static_cast<int32_t>(longest), row_dim,
+  Sequences made(bench, static_cast<int32_t>(caches.size()), static_cast<int32_t>(longest), row,
                  n_layers);
   for (size_t s = 0; s < caches.size(); ++s) {
     for (int32_t p = 0; p < caches[s].rows; ++p)
@@ -62,8 +64,8 @@ BatchRows Sequences::rows(const std::vector<Span>& spans, int64_t qk_rope_head_d
 CacheLayer Sequences::layer() const {
   CacheLayer layer;
   layer.pages = page_data_.data();
-  layer.offset_bytes = (n_layers_ - 1) * kPageSize * row_dim_ * static_cast<int64_t>(sizeof(float));
-  layer.row_dim = row_dim_;
+  layer.offset_bytes = (n_layers_ - 1) * kPageSize * row_.size_bytes();
+  layer.row = row_;
   return layer;
 }
 
@@ -71,30 +73,43 @@ Tensor Sequences::row_view(int32_t session, int32_t position) const {
   const int32_t page =
       page_table_[static_cast<size_t>(session * max_pages_ + position / kPageSize)];
   Tensor view = pages_[static_cast<size_t>(page)];
-  view.data += ((n_layers_ - 1) * kPageSize + position % kPageSize) * row_dim_ *
-               static_cast<int64_t>(sizeof(float));
+  view.data += ((n_layers_ - 1) * kPageSize + position % kPageSize) * row_.size_bytes();
   view.rows = 1;
   return view;
 }
 
 void Sequences::set_row(int32_t session, int32_t position, const float* values) {
-  bench_.backend().write(row_view(session, position), values);
+  std::vector<std::byte> bytes(static_cast<size_t>(row_.size_bytes()));
+  reference::store_cached_row(row_, values, bytes.data());
+  bench_.backend().write(row_view(session, position), bytes.data());
 }
 
 Matrix Sequences::row(int32_t session, int32_t position) {
-  return bench_.get(row_view(session, position));
+  const std::vector<std::byte> bytes = bench_.get_bytes(row_view(session, position));
+  return matrix(row_.dim(), reference::cached_row(row_, bytes.data()));
 }
 
 int64_t Sequences::count_rows_with_values() {
   int64_t n = 0;
   for (const Tensor& page : pages_) {
-    const Matrix values = bench_.get(page);
-    for (int64_t r = 0; r < values.rows; ++r) {
-      const float* row = values.row(r);
-      if (std::any_of(row, row + row_dim_, [](float v) { return !std::isnan(v); })) ++n;
+    const std::vector<std::byte> bytes = bench_.get_bytes(page);
+    for (auto row = bytes.begin(); row != bytes.end(); row += row_.size_bytes()) {
+      if (std::any_of(row, row + row_.size_bytes(), [](std::byte b) { return b != kUnwritten; }))
+        ++n;
     }
   }
   return n;
+}
+
+Matrix as_cached(const CacheRow& row, const Matrix& values) {
+  Matrix kept = values;
+  std::vector<std::byte> bytes(static_cast<size_t>(row.size_bytes()));
+  for (int64_t r = 0; r < values.rows; ++r) {
+    reference::store_cached_row(row, values.row(r), bytes.data());
+    const std::vector<float> cached = reference::cached_row(row, bytes.data());
+    std::copy(cached.begin(), cached.end(), kept.row(r));
+  }
+  return kept;
 }
 
 Floats cos_sin_of(int32_t position, int64_t qk_rope_head_dim) {

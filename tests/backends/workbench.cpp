@@ -239,6 +239,13 @@ Tensor Workbench::empty_ids(int64_t rows, int64_t cols) {
   return put(Ids(static_cast<size_t>(rows * cols), -1), cols);
 }
 
+Tensor Workbench::empty_bytes(int64_t rows, int64_t cols) {
+  const Tensor bytes = allocate(DType::kI8, rows, cols);
+  backend_.write(bytes,
+                 std::vector<std::byte>(static_cast<size_t>(rows * cols), kUnwritten).data());
+  return bytes;
+}
+
 const Weight& Workbench::upload(const TestWeight& weight) {
   sources_.push_back(weight);
   weights_.push_back(must(backend_.upload(weight.source)));
@@ -255,6 +262,12 @@ Ids Workbench::get_ids(const Tensor& tensor) {
   Ids ids(static_cast<size_t>(tensor.rows * tensor.cols));
   must(backend_.read(tensor, ids.data()));
   return ids;
+}
+
+std::vector<std::byte> Workbench::get_bytes(const Tensor& tensor) {
+  std::vector<std::byte> bytes(static_cast<size_t>(tensor.rows * tensor.cols));
+  must(backend_.read(tensor, bytes.data()));
+  return bytes;
 }
 
 }  // namespace hadal::test

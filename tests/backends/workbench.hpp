@@ -68,6 +68,8 @@ T must(absl::StatusOr<T> result) {
 }
 void must(const absl::Status& status);
 
+inline constexpr std::byte kUnwritten{0xff};
+
 // Memory and weights on one backend, alive as long as it is.
 class Workbench {
  public:
@@ -78,11 +80,13 @@ class Workbench {
   Tensor put(const Ids& ids, int64_t cols = 1);
   Tensor empty(int64_t rows,
                int64_t cols);  // NaN everywhere, so that nothing may be left unwritten
-  Tensor empty_ids(int64_t rows, int64_t cols);  // -1 everywhere
+  Tensor empty_bytes(int64_t rows, int64_t cols);  // kUnwritten everywhere: NaN in any float type
+  Tensor empty_ids(int64_t rows, int64_t cols);    // -1 everywhere
   const Weight& upload(const TestWeight& weight);
 
   Matrix get(const Tensor& tensor);  // after wait()
   Ids get_ids(const Tensor& tensor);
+  std::vector<std::byte> get_bytes(const Tensor& tensor);
 
  private:
   Tensor allocate(DType dtype, int64_t rows, int64_t cols);

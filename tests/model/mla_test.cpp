@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "backends/loader.hpp"
+
 namespace hadal::test {
 namespace {
 
@@ -20,7 +22,7 @@ class MlaFormTest : public testing::Test {
 
   // n rows of a session that has `before` tokens already.
   void add(Batch& batch, int32_t before, int32_t n) {
-    const SessionCache no_pages(nullptr);
+    const SessionCache no_pages(LatentCache(*backend_, config_, 1, DType::kF32));
     batch.add(std::vector<int32_t>(static_cast<size_t>(n), 1), before, no_pages);
   }
   MlaForm form(int32_t before, int32_t n) {
@@ -30,6 +32,8 @@ class MlaFormTest : public testing::Test {
   }
 
   ModelConfig config_;
+  std::unique_ptr<Backend> backend_ =
+      *make_backend({.name = "reference"}, Memory::create(nullptr, 0), caller_only());
 };
 
 TEST_F(MlaFormTest, OneRowStaysInTheLatentSpaceAndAPromptLeavesIt) {

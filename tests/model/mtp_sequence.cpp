@@ -18,7 +18,7 @@ MtpResult MtpSequence::run(std::span<const int32_t> tokens, std::span<const int3
   batch.add(tokens, length_, trunk_cache_);
   const auto views = buffers->views(n, 0, 1, batch.max_pages());
   HADAL_CHECK(views.ok());
-  ForwardPass pass(backend, config, model_.weights(), model_.rope(), model_.cache(),
+  ForwardPass pass(backend, config, model_.weights(), model_.rope(), trunk_cache_.latent_cache(),
                    std::move(batch), *views);
   pass.begin();
   for (int32_t layer = 0; layer < config.num_hidden_layers; ++layer) pass.run_layer(layer);
@@ -29,7 +29,7 @@ MtpResult MtpSequence::run(std::span<const int32_t> tokens, std::span<const int3
   for (int32_t i = 0; i < n; ++i) guesses.want_row(i);
   const auto mtp_views = buffers->views(n, n, 1, guesses.max_pages());
   HADAL_CHECK(mtp_views.ok());
-  MtpPass mtp(backend, config, model_.weights(), 0, model_.rope(), model_.mtp_cache(),
+  MtpPass mtp(backend, config, model_.weights(), 0, model_.rope(), mtp_cache_.latent_cache(),
               std::move(guesses), *mtp_views, eh_input->tensor);
   mtp.begin(pass.hidden());
   mtp.run_layer();
@@ -59,8 +59,8 @@ MtpResult MtpSequence::run(std::span<const int32_t> tokens, std::span<const int3
 
 std::vector<float> MtpSequence::cache_row(int32_t position) const {
   const Tensor& rows = mtp_cache_.pages()[static_cast<size_t>(position / kPageSize)]->rows.tensor;
-  const float* row = rows.row(position % kPageSize);
-  return {row, row + rows.cols};
+  const auto* row = reinterpret_cast<const float*>(rows.data + position % kPageSize * rows.cols);
+  return {row, row + mtp_cache_.latent_cache().row().dim()};
 }
 
 }  // namespace hadal::test

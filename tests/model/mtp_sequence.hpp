@@ -19,7 +19,9 @@ struct MtpResult {
 class MtpSequence {
  public:
   explicit MtpSequence(Model& model)
-      : model_(model), trunk_cache_(&model.cache()), mtp_cache_(&model.mtp_cache()) {}
+      : model_(model),
+        trunk_cache_(model.latent_cache(DType::kF32)),
+        mtp_cache_(model.mtp_cache(DType::kF32)) {}
 
   // `tokens` continue the sequence; next[i] is the one that follows tokens[i].
   MtpResult run(std::span<const int32_t> tokens, std::span<const int32_t> next);

@@ -66,7 +66,7 @@ std::shared_ptr<Model> load(const std::string& path, const ModelOptions& options
   return loader.take();
 }
 
-Sequence::Sequence(Model& model) : model_(model), cache_(&model.cache()) {}
+Sequence::Sequence(Model& model) : model_(model), cache_(model.latent_cache(DType::kF32)) {}
 
 PassResult Sequence::run(std::span<const int32_t> tokens) {
   const ModelConfig& config = model_.config();
@@ -81,7 +81,7 @@ PassResult Sequence::run(std::span<const int32_t> tokens) {
   const auto views = buffers->views(n, n, 1, batch.max_pages());
   HADAL_CHECK(views.ok());
 
-  ForwardPass pass(model_.backend(), config, model_.weights(), model_.rope(), model_.cache(),
+  ForwardPass pass(model_.backend(), config, model_.weights(), model_.rope(), cache_.latent_cache(),
                    std::move(batch), *views);
   pass.begin();
   for (int32_t layer = 0; layer < config.num_hidden_layers; ++layer) {
@@ -115,8 +115,9 @@ PassResult Sequence::run(std::span<const int32_t> tokens) {
 std::vector<float> Sequence::cache_row(int32_t layer, int32_t position) {
   const CachePage& page = *cache_.pages()[static_cast<size_t>(position / kPageSize)];
   const Tensor& rows = page.rows.tensor;
-  const float* row = rows.row(layer * kPageSize + position % kPageSize);
-  return {row, row + rows.cols};
+  const auto* row = reinterpret_cast<const float*>(
+      rows.data + (layer * kPageSize + position % kPageSize) * rows.cols);
+  return {row, row + cache_.latent_cache().row().dim()};
 }
 
 int32_t argmax(std::span<const float> values) {

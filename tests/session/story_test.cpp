@@ -34,7 +34,7 @@ class StoryTest : public testing::Test {
 
   static int compare_conversations(const char* activations, double sure_lead,
                                    int64_t determinism = 1);
-  static void compare_likelihoods(const char* activations, double tolerance);
+  static void compare_likelihoods(const char* activations, DType cache_type, double tolerance);
 };
 
 // Those in which the best token always leads the second by `sure_lead`; returns how many.
@@ -101,7 +101,7 @@ TEST_F(StoryTest, LogitsAgreeWithTheForwardPassInDouble) {
 
 // The rule of heldout.json: windows of 511 tokens, each preceded by the begin token, every token
 // scored.
-void StoryTest::compare_likelihoods(const char* activations, double tolerance) {
+void StoryTest::compare_likelihoods(const char* activations, DType cache_type, double tolerance) {
   const auto model = story("cpu", activations);
   const Model& m = *model->model;
   const Json texts = read_story("heldout.json");
@@ -118,7 +118,7 @@ void StoryTest::compare_likelihoods(const char* activations, double tolerance) {
       const size_t n = std::min(kWindow, ids.size() - first);
       window.insert(window.end(), ids.begin() + static_cast<ptrdiff_t>(first),
                     ids.begin() + static_cast<ptrdiff_t>(first + n));
-      SessionCache cache(&m.cache());
+      SessionCache cache(m.latent_cache(cache_type));
       ASSERT_TRUE(cache.reserve(0, static_cast<int64_t>(window.size())).ok());
       Batch batch;
       batch.add(window, 0, cache);
@@ -126,8 +126,8 @@ void StoryTest::compare_likelihoods(const char* activations, double tolerance) {
       for (int32_t row = 0; row < rows; ++row) batch.want_row(row);
       const auto views = buffers->views(rows, rows, 1, batch.max_pages());
       ASSERT_TRUE(views.ok());
-      ForwardPass pass(m.backend(), m.config(), m.weights(), m.rope(), m.cache(), std::move(batch),
-                       *views);
+      ForwardPass pass(m.backend(), m.config(), m.weights(), m.rope(), cache.latent_cache(),
+                       std::move(batch), *views);
       pass.begin();
       for (int32_t layer = 0; layer < m.config().num_hidden_layers; ++layer) pass.run_layer(layer);
       pass.finish();
@@ -145,11 +145,20 @@ void StoryTest::compare_likelihoods(const char* activations, double tolerance) {
   }
 }
 
-TEST_F(StoryTest, UnseenTextsHaveTheSameLikelihood) { compare_likelihoods("f32", 1e-4); }
+TEST_F(StoryTest, UnseenTextsHaveTheSameLikelihood) {
+  compare_likelihoods("f32", DType::kF32, 1e-4);
+}
 
 // A perplexity within a thousandth.
 TEST_F(StoryTest, WithRoundedActivationsUnseenTextsAreAsLikely) {
-  compare_likelihoods("int8", 1e-3);
+  compare_likelihoods("int8", DType::kF32, 1e-3);
+}
+
+TEST_F(StoryTest, WithARoundedCacheUnseenTextsAreAsLikely) {
+  for (const DType type : {DType::kBF16, DType::kF16, DType::kQ8_0}) {
+    SCOPED_TRACE(name(type));
+    compare_likelihoods("int8", type, 2e-3);
+  }
 }
 
 }  // namespace

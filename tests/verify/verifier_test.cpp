@@ -208,6 +208,8 @@ TEST_F(VerifierTest, Heads) {
   expect_only(verify(copies_.path(name)), "lm_head", Level::kWarning, {"embedding serves"});
   const std::string file = gguf("v3/v3-f32.gguf");
   copies_.replace(file, "output.weight", "outqut.weight");
+  expect_found(verify(kToys + "v3/v3-mtp-only-bf16.gguf"), "lm_head", Level::kError,
+               {"v3-mtp-only-bf16.gguf", "embed_tokens is missing"});
   // The trunk's only: attn_output.weight of a layer lost its name, too.
   expect_found(verify(copies_.path(file)), "lm_head", Level::kWarning, {"output.weight"});
 }
