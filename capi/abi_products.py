@@ -98,7 +98,8 @@ def options_h(header):
 # ---- tests/capi/bad_arguments.c ------------------------------------------------------------------
 
 # Texts that are right for the parameter of this name.
-GOOD_TEXT = {'name': 'temperature', 'path': None, 'key': 'general.architecture', 'text': 'Once',
+GOOD_TEXT = {'name': 'temperature', 'path': None, 'from': None, 'to': 'unwritten.gguf',
+             'key': 'general.architecture', 'text': 'Once',
              'role': 'user', 'content': 'Hi', 'json': '{\\"role\\":\\"user\\",\\"content\\":\\"Hi\\"}'}
 GOOD_SCALAR = {'flags': '0', 'value': '1', 'draw': '0', 'length': '0', 'budget_ns': '0',
                'timeout_ns': '0', 'position': 'at->position', 'status': '0', 'index': '0',

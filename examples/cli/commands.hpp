@@ -67,6 +67,50 @@ struct BenchCommand {
   bool profile = false;
 };
 
+// What the commands that write checkpoints share.
+struct ConversionPaths {
+  void add_to(CLI::App& app);
+  void add_flags_to(CLI::App& app);
+  int run();
+  Options options;
+  std::string from, to;
+  bool dry_run = false, overwrite = false;
+};
+
+struct ConvertCommand {
+  void add_to(CLI::App& app);
+  int run();
+  ConversionPaths work;
+  std::string split_size;
+};
+
+struct QuantiseCommand {
+  void add_to(CLI::App& app);
+  int run();
+  ConversionPaths work;
+  std::string type;
+};
+
+struct CastCommand {
+  void add_to(CLI::App& app);
+  int run();
+  ConversionPaths work;
+};
+
+struct SplitCommand {
+  void add_to(CLI::App& app);
+  int run();
+  ConversionPaths work;
+  std::string size;
+  int64_t tensors = 0;
+};
+
+struct MergeCommand {
+  void add_to(CLI::App& app);
+  int run();
+  ConversionPaths work;
+};
+
 struct VersionCommand {
   void add_to(CLI::App& app);
   int run();

@@ -33,10 +33,6 @@ struct Answer {
 // Called with every piece of text and its channel.
 using OnText = std::function<void(std::string_view text, int32_t channel)>;
 
-// Moves a request to its end, with a bar that says `what`. False if Ctrl-C cancelled it.
-bool run_to_end(hadal::Request& request, const char* what, bool quiet,
-                const std::function<void(const hadal::Event& event)>& on_event);
-
 class Engine {
  public:
   // Loads options.model.

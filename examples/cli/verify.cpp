@@ -3,6 +3,8 @@
 #include "examples/cli/commands.hpp"
 #include "examples/cli/engine.hpp"
 #include "examples/cli/exit_codes.hpp"
+#include "examples/cli/progress.hpp"
+#include "examples/cli/run_to_end.hpp"
 #include "examples/cli/terminal.hpp"
 
 namespace cli {
@@ -51,7 +53,9 @@ int VerifyCommand::run() {
   hadal::Request request = runtime.verify(options.model, options.model_options);
   Json findings = Json::array();
   size_t n_errors = 0, n_warnings = 0, n_checks = 0;
-  const bool done = run_to_end(request, "checking", options.quiet, [&](const hadal::Event& event) {
+  Progress progress("checking", !options.quiet);
+  const bool done = run_to_end(request, [&](const hadal::Event& event) {
+    if (event.kind() == HADAL_EVENT_PROGRESS) progress.show(event.progress());
     if (event.kind() != HADAL_EVENT_TEXT) return;
     Json finding = Json::parse(event.text(), nullptr, false);
     const std::string level = finding.value("level", std::string());
@@ -60,6 +64,7 @@ int VerifyCommand::run() {
     if (level == "warning") ++n_warnings;
     findings.push_back(std::move(finding));
   });
+  progress.erase();
   if (!done) throw Interrupted{};
   if (options.json) {
     write_out(json_line({{"model", options.model},

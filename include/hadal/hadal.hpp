@@ -628,6 +628,18 @@ class Runtime : public detail::Owner<hadal_runtime, hadal_runtime_free> {
     if (request.run_to_end(&error) < 0) return detail::fail<Model>(error);
     return request.take_model();
   }
+  // What a conversion would write, from the headers alone.
+  Returns<hadal_convert_sizes> convert_plan(std::string_view from, std::string_view to,
+                                            const Config& config = {}) const {
+    return detail::read(detail::sized<hadal_convert_sizes>(), hadal_convert_plan, get(),
+                        from.data(), from.size(), to.data(), to.size(), config.get());
+  }
+  // Starts to convert; Request::wait() moves it.
+  Returns<Request> convert(std::string_view from, std::string_view to,
+                           const Config& config = {}) const {
+    return detail::make<Request>(hadal_convert, get(), from.data(), from.size(), to.data(),
+                                 to.size(), config.get());
+  }
   Returns<Sampler> create_sampler(const Config& config = {}) const {
     return detail::make<Sampler>(hadal_sampler_create, get(), config.get());
   }

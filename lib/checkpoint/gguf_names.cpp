@@ -126,6 +126,23 @@ std::string full_gguf_key(absl::string_view key) {
   return absl::StrCat(kGgufArchitecture, ".", key);
 }
 
+std::string gguf_tensor_name(absl::string_view name) {
+  for (const TensorName& entry : kModelTensors) {
+    if (name == entry.name) return entry.in_file;
+  }
+  absl::string_view rest = name;
+  if (!absl::ConsumePrefix(&rest, "layers.")) return "";
+  const size_t dot = rest.find('.');
+  if (dot == absl::string_view::npos || dot == 0) return "";
+  const absl::string_view layer = rest.substr(0, dot);
+  rest.remove_prefix(dot + 1);
+  if (!is_layer_number(layer)) return "";
+  for (const TensorName& entry : kLayerTensors) {  // of two spellings, the usual one is the first
+    if (rest == entry.name) return absl::StrCat("blk.", layer, ".", entry.in_file);
+  }
+  return "";
+}
+
 std::string translated_gguf_tensor(absl::string_view in_file) {
   for (const TensorName& entry : kModelTensors) {
     if (in_file == entry.in_file) return entry.name;

@@ -24,6 +24,9 @@ std::span<const GgufKeyName> gguf_key_names();
 // "deepseek2.<key>"; a key that begins with a dot is whole already.
 std::string full_gguf_key(absl::string_view key);
 
+// The name in a file of a tensor that hadal calls so; empty where it has none.
+std::string gguf_tensor_name(absl::string_view name);
+
 // hadal's name for a tensor, or the file's own where hadal has none.
 std::string translated_gguf_tensor(absl::string_view in_file);
 

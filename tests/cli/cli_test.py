@@ -143,7 +143,7 @@ class CommandLine(unittest.TestCase):
         base = ["run", "-m", MODEL, "-p", "x"]
         self.refused(2, "no GPU backend", *base, "-ngl", "7")
         self.refused(2, "no GPU backend", *base, "--n-gpu-layers", "7")
-        self.refused(2, "cache is f32", *base, "--cache-type-k", "q4_0")
+        self.refused(2, "cache_type cannot be", *base, "--cache-type-k", "q4_0")
         self.refused(2, "its own shape", *base, "--config", "configs/config_671B.json")
 
     def test_files_that_are_none(self):
