@@ -1,8 +1,9 @@
-// hadal_model: planning, loading, metadata, the profile.
+// hadal_model: planning, loading, checking, metadata, the profile.
 #include "capi/arguments.hpp"
 #include "capi/config_argument.hpp"
 #include "capi/guard.hpp"
 #include "lib/session/load_request.hpp"
+#include "lib/session/verify_request.hpp"
 
 using hadal::capi::guard_any;
 
@@ -38,6 +39,21 @@ hadal_status hadal_model_load(hadal_runtime* runtime, const char* path, size_t p
     HADAL_ASSIGN_OR_RETURN(const hadal::Config options, hadal::capi::config_in(config));
     HADAL_ASSIGN_OR_RETURN(std::shared_ptr<hadal::Request> request,
                            hadal::LoadRequest::create(r.impl, where, options));
+    *out = new hadal_request(std::move(request));
+    return absl::OkStatus();
+  });
+}
+
+hadal_status hadal_model_verify(hadal_runtime* runtime, const char* path, size_t path_size,
+                                const hadal_config* config, hadal_request** out,
+                                hadal_error** error) {
+  return guard_any(runtime, error, [&](hadal_runtime& r) -> absl::Status {
+    HADAL_RETURN_IF_ERROR(hadal::capi::require("out", out));
+    HADAL_ASSIGN_OR_RETURN(const absl::string_view where,
+                           hadal::capi::text_in("path", path, path_size));
+    HADAL_ASSIGN_OR_RETURN(const hadal::Config options, hadal::capi::config_in(config));
+    HADAL_ASSIGN_OR_RETURN(std::shared_ptr<hadal::Request> request,
+                           hadal::VerifyRequest::create(r.impl, where, options));
     *out = new hadal_request(std::move(request));
     return absl::OkStatus();
   });

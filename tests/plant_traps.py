@@ -67,6 +67,16 @@ TRAPS = {
                                    'if (chosen.size() > 1)', 'backends', '*MoeRoute*'),
     'G14 padding rows sampled': ('lib/session/generate_request.cpp', 'session.model().sampled_rows()',
                                  '{}', 'session', '*RequestTest.*'),
+    'M1 state before the embedding': ('lib/model/mtp.cpp',
+                                      'eh_input_.columns(0, config_.hidden_size);\n'
+                                      '  const Tensor state = eh_input_.columns(config_.hidden_size,',
+                                      'eh_input_.columns(config_.hidden_size, config_.hidden_size);\n'
+                                      '  const Tensor state = eh_input_.columns(0,', 'model',
+                                      '*MtpTest.Logits*'),
+    'M2 state before the final norm': ('lib/model/transformer.cpp',
+                                       'backend_.rms_norm(b_.x, weights_.norm, config_.rms_norm_eps, '
+                                       'b_.normed);\n  return b_.normed;', 'return b_.x;', 'model',
+                                       '*MtpTest.Logits*'),
     'F1 joint kv_b cut in the wrong place': ('lib/model/weights.cpp', 'row * nope}', 'row * v}', 'model',
                                              'WeightsTest.*'),
     'T3 BOS twice': ('lib/session/session.cpp', '&& !begins_with_bos', '&& (!begins_with_bos || true)', 'session', 'SessionTest.*'),

@@ -53,6 +53,13 @@ struct InspectCommand {
   bool tensors = false;
 };
 
+struct VerifyCommand {
+  void add_to(CLI::App& app);
+  int run();
+  Options options;
+  bool all = false;
+};
+
 struct BenchCommand {
   void add_to(CLI::App& app);
   int run();

@@ -18,6 +18,7 @@ constexpr const char* kFooter =
     "  hadal run -m model.gguf --prompt '<\uFF5CUser\uFF5C>What is 1+1?<\uFF5CAssistant\uFF5C>'\n"
     "  hadal batch -m model.gguf questions.txt > answers.jsonl\n"
     "  hadal inspect -m model.gguf --tensors\n"
+    "  hadal verify model.gguf\n"
     "  hadal convert DeepSeek-V3/ model.gguf --type q8_0 --split-size 40G\n"
     "\n"
     "Exit codes: 0 done, 1 failed, 2 a command line that makes no sense, 130 Ctrl-C.\n";
@@ -37,6 +38,7 @@ int dispatch(int argc, char** argv) {
   BatchCommand batch;
   TokenizeCommand tokenize;
   InspectCommand inspect;
+  VerifyCommand verify;
   BenchCommand bench;
   PerplexityCommand perplexity;
   ConvertCommand convert;
@@ -58,6 +60,7 @@ int dispatch(int argc, char** argv) {
   add("batch", "Answer a file of prompts, one a line, as JSON lines", batch);
   add("tokenize", "Text to token ids, and back", tokenize);
   add("inspect", "Metadata, tensors, sizes and memory of a file", inspect);
+  add("verify", "Check a file or directory: what is wrong with it, and what to do", verify);
   add("bench", "Tokens per second of a file on this machine", bench);
   add("perplexity", "How likely a model holds a text, and how far it is from another", perplexity);
   add("convert", "Write a GGUF file from a directory of safetensors or a GGUF file", convert);

@@ -61,8 +61,8 @@ CLI::Option* Options::add(CLI::App& app, const char* flags, int32_t key, const c
   return given.option;
 }
 
-void Options::add_model_flags(CLI::App& app) {
-  app.add_option("-m,--model,--ckpt-path", model,
+void Options::add_model_flags(CLI::App& app, bool is_positional) {
+  app.add_option(is_positional ? "-m,--model,--ckpt-path,model" : "-m,--model,--ckpt-path", model,
                  "GGUF file, any file of a split set, or a directory of safetensors")
       ->option_text("PATH")
       ->required()

@@ -14,7 +14,8 @@ namespace cli {
 class Options {
  public:
   // Which flags a command has.
-  void add_model_flags(CLI::App& app);     // file, threads, backend
+  // File, threads, backend. is_positional: the file may stand without its flag.
+  void add_model_flags(CLI::App& app, bool is_positional = false);
   void add_session_flags(CLI::App& app);   // context, cache
   void add_chat_flags(CLI::App& app);      // format, system prompt, thinking
   void add_sampling_flags(CLI::App& app);  // temperature and so on, length, stop

@@ -369,6 +369,18 @@ HADAL_API hadal_status hadal_model_plan(hadal_runtime* runtime, const char* path
 HADAL_API hadal_status hadal_model_load(hadal_runtime* runtime, const char* path, size_t path_size,
                                         const hadal_config* config, hadal_request** out,
                                         hadal_error** error);
+/* Starts to check a file or directory; move the request to its end and read its TEXT events. Each
+ * is one finding as a JSON object: "check" (files, config, expert_groups, router, yarn, lm_head,
+ * router_bias, fp8_scales, tensors, mtp, tokenizer, values, self_test; others may come), "level"
+ * ("ok", "note", "warning": the model runs and may answer worse than it should, "error": it does
+ * not run, or answers wrongly), "message" (what, where, wanted, found) and "hint" (what to do, or
+ * ""). All weights are read once, in bounded memory; then a few tokens run on the cpu backend and,
+ * below 1 GiB of weights, on the reference. Options are those of hadal_model_load. The request is
+ * DONE whatever was found: only what is no property of the files fails it, as E_NO_MEMORY and
+ * E_BUDGET. [any] */
+HADAL_API hadal_status hadal_model_verify(hadal_runtime* runtime, const char* path,
+                                          size_t path_size, const hadal_config* config,
+                                          hadal_request** out, hadal_error** error);
 /* A metadata value of the file as text, arrays as JSON; NULL if the key is absent. A directory has
  * the keys of config.json, and those of generation_config.json behind "generation_config.". Besides
  * the file's keys: "hadal.config" (the shape as JSON, names of config.json), "hadal.tensors"

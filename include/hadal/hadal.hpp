@@ -382,8 +382,8 @@ struct TokenLogprob {
 class Model;
 class Runtime;
 
-// A running load, prefill or generate. `for (const Event& e : request)` moves it to its end and
-// shows every event on the way; a failure throws there. Without exceptions the loop ends, and
+// A running load, check, prefill or generate. `for (const Event& e : request)` moves it to its end
+// and shows every event on the way; a failure throws there. Without exceptions the loop ends, and
 // wait() tells the failure, as often as it is asked.
 class Request : public detail::Owner<hadal_request, hadal_request_free> {
  public:
@@ -621,6 +621,10 @@ class Runtime : public detail::Owner<hadal_runtime, hadal_runtime_free> {
   // Starts to load; then Request::take_model().
   Returns<Request> load(std::string_view path, const Config& config = {}) const {
     return detail::make<Request>(hadal_model_load, get(), path.data(), path.size(), config.get());
+  }
+  // Starts to check the files; every text event is a finding as JSON.
+  Returns<Request> verify(std::string_view path, const Config& config = {}) const {
+    return detail::make<Request>(hadal_model_verify, get(), path.data(), path.size(), config.get());
   }
   // Loads and waits for it.
   Returns<Model> load_model(std::string_view path, const Config& config = {}) const {

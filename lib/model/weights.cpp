@@ -51,15 +51,25 @@ class WeightPlan {
       vector(p + "hnorm", hidden, m.hnorm);
       matrix(p + "eh_proj", hidden, 2 * hidden, m.eh_proj);
       layer(p, true, m.layer);
-      if (has(p + "embed_tokens")) matrix(p + "embed_tokens", vocab, hidden, m.embed_tokens);
-      if (has(p + "shared_head.norm")) vector(p + "shared_head.norm", hidden, m.shared_head_norm);
-      if (has(p + "shared_head.head")) matrix(p + "shared_head.head", vocab, hidden, m.shared_head);
+      const std::string embed_tokens = own(p + "embed_tokens", "embed_tokens");
+      const std::string head_norm = own(p + "shared_head.norm", "norm");
+      const std::string head = own(p + "shared_head.head", "lm_head");
+      if (!embed_tokens.empty()) matrix(embed_tokens, vocab, hidden, m.embed_tokens);
+      if (!head_norm.empty()) vector(head_norm, hidden, m.shared_head_norm);
+      if (!head.empty()) matrix(head, vocab, hidden, m.shared_head);
     }
   }
 
   const absl::Status& status() const { return status_; }
 
  private:
+  // What an MTP layer may have of its own. In a file without a trunk, the names that are the
+  // trunk's elsewhere are the layer's, too.
+  std::string own(const std::string& in_layer, const char* of_file) const {
+    if (has(in_layer)) return in_layer;
+    return !has("layers.0.input_layernorm") && has(of_file) ? of_file : "";
+  }
+
   void layer(const std::string& p, bool is_moe, LayerWeights& w) {
     vector(p + "input_layernorm", config_.hidden_size, w.input_layernorm);
     attention(p + "self_attn.", w.self_attn);

@@ -214,6 +214,24 @@ static void try_hadal_model_load(const struct objects* at) {
   EXPECT(is_filled(out_, sizeof out_, 0));
 }
 
+static void try_hadal_model_verify(const struct objects* at) {
+  (void)at;
+  hadal_request* out_[1];
+  fill(out_, sizeof out_);
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_model_verify(NULL, at->path, strlen(at->path), NULL, out_, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_model_verify(at->runtime, NULL, 3, NULL, out_, error));
+  REFUSES(ANY_ERROR, hadal_model_verify(at->runtime, at->path, SIZE_MAX, NULL, out_, error));
+  REFUSES(ANY_ERROR, hadal_model_verify(at->runtime, "\xff\xfe", 2, NULL, out_, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_model_verify(at->runtime, at->path, strlen(at->path), NULL, NULL, error));
+#ifdef HADAL_CHECKED_HANDLES
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_model_verify(at->freed_runtime, at->path, strlen(at->path), NULL, out_, error));
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_model_verify((hadal_runtime*)(void*)at->model, at->path, strlen(at->path), NULL, out_, error));
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_model_verify(at->runtime, at->path, strlen(at->path), at->freed_config, out_, error));
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_model_verify(at->runtime, at->path, strlen(at->path), (hadal_config*)(void*)at->model, out_, error));
+#endif
+  EXPECT(is_filled(out_, sizeof out_, 0));
+}
+
 static void try_hadal_model_metadata(const struct objects* at) {
   (void)at;
   EXPECT(hadal_model_metadata(NULL, "general.architecture", 20) == NULL);
@@ -777,6 +795,7 @@ void try_bad_arguments(const struct objects* at) {
   try_hadal_runtime_free(at);
   try_hadal_model_plan(at);
   try_hadal_model_load(at);
+  try_hadal_model_verify(at);
   try_hadal_model_metadata(at);
   try_hadal_model_profile(at);
   try_hadal_model_tokenizer(at);

@@ -1,5 +1,5 @@
-/* What a host does with files besides running them: an MTP layer from a file of its own.
- * Usage: files_test TOY, the toy of V3's shape in a folder with its other forms. */
+/* What a host does with files besides running them: an MTP layer from a file of its own, and
+ * checks. Usage: files_test TOY, the toy of V3's shape in a folder with its other forms. */
 #include "support.h"
 
 /* A path beside the toy's. */
@@ -46,11 +46,62 @@ static void test_mtp_path(hadal_runtime* runtime, const char* toy) {
   hadal_config_free(config);
 }
 
+/* Counts findings that hold all the words; every event is one JSON object on a line of its own. */
+static size_t findings(hadal_runtime* runtime, const char* path, const hadal_config* config,
+                       const char* level, const char* words) {
+  hadal_request* request = NULL;
+  hadal_model* model = NULL;
+  hadal_event event = {.struct_size = sizeof event};
+  hadal_status status;
+  size_t n = 0;
+  double progress = 0;
+  MUST(hadal_model_verify(runtime, path, strlen(path), config, &request, error));
+  while ((status = hadal_request_wait(request, UINT64_MAX, NULL)) == HADAL_EVENT) {
+    if (hadal_request_poll(request, &event, NULL) != HADAL_EVENT) continue;
+    if (event.kind == HADAL_EVENT_PROGRESS) {
+      EXPECT(event.progress >= progress && event.progress <= 1.0);
+      progress = event.progress;
+      continue;
+    }
+    EXPECT(event.kind == HADAL_EVENT_TEXT && event.text[0] == '{');
+    EXPECT(event.text[event.text_size - 1] == '}' && strlen(event.text) == event.text_size);
+    if (strstr(event.text, level) && strstr(event.text, words)) ++n;
+  }
+  EXPECT(status == HADAL_DONE && progress == 1.0);
+  FAILS(HADAL_E_INVALID_ARGUMENT, hadal_request_take_model(request, &model, error));
+  hadal_request_free(request);
+  return n;
+}
+
+static void test_verify(hadal_runtime* runtime, const char* toy) {
+  EXPECT(findings(runtime, toy, NULL, "\"level\":\"ok\"", "\"self_test\"") == 1);
+  EXPECT(findings(runtime, toy, NULL, "\"level\":\"error\"", "") == 0);
+  EXPECT(findings(runtime, "no/such.gguf", NULL, "\"level\":\"error\"", "no/such.gguf") == 1);
+  hadal_config* config = config_mtp(beside(toy, "v3-mtp-only-bf16.gguf"));
+  EXPECT(findings(runtime, toy, config, "\"level\":\"ok\"", "MTP layer guesses") == 1);
+  hadal_config_free(config);
+  config = config_mtp(toy);
+  EXPECT(findings(runtime, toy, config, "\"level\":\"error\"", "\"mtp\"") == 1);
+  hadal_config_free(config);
+
+  /* Cancelled like any other request; a config of another scope is refused at once. */
+  hadal_request* request = NULL;
+  MUST(hadal_model_verify(runtime, toy, strlen(toy), NULL, &request, error));
+  hadal_request_cancel(request);
+  EXPECT(run_to_end(request) == HADAL_E_CANCELLED);
+  hadal_request_free(request);
+  config = config_i64(HADAL_OPT_CONTEXT, 16);
+  FAILS(HADAL_E_UNKNOWN_OPTION,
+        hadal_model_verify(runtime, toy, strlen(toy), config, &request, error));
+  hadal_config_free(config);
+}
+
 int main(int argc, char** argv) {
   hadal_runtime* runtime = NULL;
   if (argc < 2) return 2;
   MUST(hadal_runtime_create(NULL, &runtime, error));
   test_mtp_path(runtime, argv[1]);
+  test_verify(runtime, argv[1]);
   hadal_runtime_free(runtime);
   return test_result();
 }

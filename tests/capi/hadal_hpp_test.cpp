@@ -315,6 +315,11 @@ int main(int argc, char** argv) {
   hadal::Runtime runtime = take(hadal::Runtime::create());
   test_errors(runtime);
   EXPECT(take(runtime.plan(argv[1])).host_minimum > 0);
+  hadal::Request verify = take(runtime.verify(argv[1]));
+  size_t n_findings = 0;
+  for (const hadal::Event& event : verify)
+    if (event.kind() == HADAL_EVENT_TEXT) ++n_findings;
+  EXPECT(n_findings > 5);
   hadal::Request load = take(runtime.load(argv[1]));
   double progress = 0;
   for (const hadal::Event& event : load) progress = event.progress();

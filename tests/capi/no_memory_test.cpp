@@ -1,7 +1,7 @@
-// Three walks, loading a model, using a loaded one and converting it, in which each allocation of a
-// small object fails, one after the other: once, and from then on. Every call answers E_NO_MEMORY
-// or succeeds, nothing ends the process, and all can be freed afterwards. Usage: no_memory_test
-// MODEL
+// Four walks, loading a model, using a loaded one, converting it and checking its files, in which
+// each allocation of a small object (of the last: one of many) fails, one after the other: once, and
+// from then on. Every call answers E_NO_MEMORY or succeeds, nothing ends the process, and all can be
+// freed afterwards. Usage: no_memory_test MODEL
 #include <hadal/hadal.h>
 
 #include <atomic>
@@ -286,6 +286,22 @@ void test_conversion(const char* path) {
   hadal_config_free(config);
 }
 
+// The same for checking the files.
+bool fail_verify_at(int64_t at, hadal_runtime* runtime, const char* path) {
+  Walk walk = {runtime, nullptr};
+  hadal_request* verify = nullptr;
+  n_left = at;
+  hadal_status status =
+      hadal_model_verify(runtime, path, std::strlen(path), nullptr, &verify, nullptr);
+  if (status == HADAL_OK) status = walk.to_end(verify);
+  const bool failed = n_left < 0;
+  if (!goes_on) n_left = INT64_MAX;
+  hadal_request_free(verify);
+  n_left = INT64_MAX;
+  expect(status == HADAL_OK || status == HADAL_E_NO_MEMORY, hadal_status_name(status), at);
+  return failed;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -314,6 +330,14 @@ int main(int argc, char** argv) {
     }
     hadal_request_free(load);
     hadal_model_free(model);
+    for (const bool all : {false, true}) {
+      goes_on = all;
+      int64_t at = 0;
+      while (n_failures < 20 && fail_verify_at(at, runtime, argv[1])) at += 1 + at / 32;
+      expect(at > 10000, "checking has fewer allocations than it should", at);
+      std::printf("%lld allocations of a check, %s, threads %lld\n", static_cast<long long>(at),
+                  all ? "all from there on" : "one at a time", static_cast<long long>(threads));
+    }
     hadal_runtime_free(runtime);
     for (const bool all : {false, true}) {
       goes_on = all;

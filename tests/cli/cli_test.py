@@ -143,7 +143,7 @@ class CommandLine(unittest.TestCase):
         base = ["run", "-m", MODEL, "-p", "x"]
         self.refused(2, "no GPU backend", *base, "-ngl", "7")
         self.refused(2, "no GPU backend", *base, "--n-gpu-layers", "7")
-        self.refused(2, "cache is f32", *base, "--cache-type-k", "q4_0")
+        self.refused(2, "cache_type cannot be", *base, "--cache-type-k", "q4_0")
         self.refused(2, "its own shape", *base, "--config", "configs/config_671B.json")
 
     def test_files_that_are_none(self):
@@ -441,6 +441,57 @@ class Bench(unittest.TestCase):
         done = hadal("bench", "-m", MODEL, "--prefill", "64", "--ctx-size", "32")
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"context", done.stderr)
+
+
+class Verify(unittest.TestCase):
+    TOYS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden", "toys", "v3")
+
+    def test_a_sound_file(self):
+        done = hadal("verify", MODEL)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertRegex(done.stdout.decode(), r"\d+ checks found all in order, 0 errors, 0 warnings\n$")
+        self.assertEqual(done.stderr, b"")
+        told = json.loads(hadal("verify", "-m", MODEL, "--json").stdout)
+        self.assertEqual((told["errors"], told["warnings"], told["model"]), (0, 0, MODEL))
+        self.assertTrue(all(f["level"] == "ok" for f in told["findings"]), told)
+        text = hadal("verify", MODEL, "--all").stdout.decode()
+        for finding in told["findings"]:
+            self.assertRegex(text, r"ok\s+" + finding["check"])
+
+    def test_faults_are_told_with_hints(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "m.gguf")
+            with open(os.path.join(self.TOYS, "v3-f32.gguf"), "rb") as file:
+                data = bytearray(file.read())
+            data[-64:] = b"\xff" * 64  # the last tensor ends in numbers that are none
+            with open(path, "wb") as file:
+                file.write(data)
+            done = hadal("verify", path)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stdout.decode(), r"error\s+values\s+.*m\.gguf: the tensor ")
+            self.assertRegex(done.stdout.decode(), r"\n {24}The file is damaged")
+            self.assertRegex(done.stdout.decode(), r"1 error, 0 warnings\n$")
+            told = json.loads(hadal("verify", path, "--json").stdout)
+            self.assertEqual(told["errors"], 1)
+        done = hadal("verify", "no/such.gguf")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout.decode(), r"error\s+files\s+no/such\.gguf")
+        self.assertEqual(hadal("verify").returncode, 2)
+
+    def test_with_an_mtp_layer_of_its_own_file(self):
+        toy = os.path.join(self.TOYS, "v3-f32.gguf")
+        mtp = os.path.join(self.TOYS, "v3-mtp-only-bf16.gguf")
+        done = hadal("verify", toy, "--mtp", mtp, "--all")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn(b"the MTP layer guesses", done.stdout)
+        done = hadal("verify", toy, "--mtp", toy)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout.decode(), r"error\s+mtp\s+.*found no MTP layer")
+        shape = hadal("inspect", "-m", toy, "--mtp", mtp, "--tensors").stdout
+        self.assertIn(b"nextn.eh_proj.weight", shape)
+        done = hadal("run", "-m", toy, "--mtp", toy, "-p", "x")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"found no MTP layer", done.stderr)
 
 
 class Chat(unittest.TestCase):

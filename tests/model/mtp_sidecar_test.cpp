@@ -46,14 +46,11 @@ class MtpSidecarTest : public testing::Test {
     copies_.keep_tensors("trunk/model.safetensors", [](const auto& t) { return !is_mtp(t); });
     copies_.copy("v3", "mtp");
     Json index;
-    copies_.change_header("mtp/model.safetensors", [&](const Json& header) {
-      for (const auto& [tensor, entry] : header.items()) {
-        if (tensor == "__metadata__") continue;
-        index["weight_map"][tensor] = is_mtp(tensor) ? "model-00002-of-00002.safetensors"
-                                                     : "model-00001-of-00002.safetensors";
-      }
+    copies_.keep_tensors("mtp/model.safetensors", [&](const std::string& tensor) {
+      index["weight_map"][tensor] =
+          is_mtp(tensor) ? "model-00002-of-00002.safetensors" : "model-00001-of-00002.safetensors";
+      return is_mtp(tensor);
     });
-    copies_.keep_tensors("mtp/model.safetensors", is_mtp);
     std::filesystem::rename(copies_.path("mtp/model.safetensors"),
                             copies_.path("mtp/model-00002-of-00002.safetensors"));
     std::filesystem::remove(copies_.path("mtp/tokenizer.json"));

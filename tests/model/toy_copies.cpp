@@ -36,6 +36,11 @@ std::string ToyCopies::copy(const std::string& toy, const std::string& name) {
   return path(name);
 }
 
+std::string ToyCopies::copy_file(const std::string& from, const std::string& name) {
+  fs::copy_file(from, path(name));
+  return path(name);
+}
+
 std::string ToyCopies::read(const std::string& name) const {
   std::ifstream file(path(name), std::ios::binary);
   std::stringstream text;
@@ -53,40 +58,67 @@ void ToyCopies::change_json(const std::string& name, const std::function<void(Js
   write(name, write_json(json));
 }
 
-void ToyCopies::change_header(const std::string& name, const std::function<void(Json&)>& change) {
-  const std::string bytes = read(name);
+namespace {
+
+struct Safetensors {
+  Json header;
+  std::string data;
+};
+
+Safetensors parts_of(const std::string& bytes) {
   uint64_t size = 0;
   std::memcpy(&size, bytes.data(), sizeof size);
-  Json header = *parse_json(bytes.substr(8, size), name);
-  change(header);
-  const std::string text = write_json(header);
-  const uint64_t new_size = text.size();
-  std::string out(8, '\0');
-  std::memcpy(out.data(), &new_size, sizeof new_size);
-  write(name, out + text + bytes.substr(8 + size));
+  return {*parse_json(bytes.substr(8, size), "header"), bytes.substr(8 + size)};
 }
 
-void ToyCopies::keep_tensors(const std::string& name,
-                             const std::function<bool(const std::string&)>& keep) {
-  const std::string bytes = read(name);
-  uint64_t size = 0;
-  std::memcpy(&size, bytes.data(), sizeof size);
-  const Json header = *parse_json(bytes.substr(8, size), name);
-  Json kept;
-  std::string data;
-  for (const auto& [tensor, entry] : header.items()) {
-    if (tensor == "__metadata__" || !keep(tensor)) continue;
+std::string bytes_of(const Safetensors& parts) {
+  const std::string text = write_json(parts.header);
+  const uint64_t size = text.size();
+  return std::string(reinterpret_cast<const char*>(&size), sizeof size) + text + parts.data;
+}
+
+}  // namespace
+
+void ToyCopies::change_tensors(
+    const std::string& name,
+    const std::function<bool(const std::string& tensor, Json& entry, std::string& data)>& change) {
+  const Safetensors old = parts_of(read(name));
+  Safetensors out;
+  for (const auto& [tensor, entry] : old.header.items()) {
+    if (tensor == "__metadata__") continue;
     const auto first = entry["data_offsets"][0].get<size_t>();
     const auto last = entry["data_offsets"][1].get<size_t>();
-    kept[tensor] = entry;
-    kept[tensor]["data_offsets"] = {data.size(), data.size() + last - first};
-    data += bytes.substr(8 + size + first, last - first);
+    Json kept = entry;
+    std::string data = old.data.substr(first, last - first);
+    if (!change(tensor, kept, data)) continue;
+    kept["data_offsets"] = {out.data.size(), out.data.size() + data.size()};
+    out.header[tensor] = kept;
+    out.data += data;
   }
-  const std::string text = write_json(kept);
-  const uint64_t new_size = text.size();
-  std::string out(8, '\0');
-  std::memcpy(out.data(), &new_size, sizeof new_size);
-  write(name, out + text + data);
+  write(name, bytes_of(out));
+}
+
+void ToyCopies::add_tensor(const std::string& name, const std::string& tensor,
+                           const std::string& dtype, const std::vector<int64_t>& shape,
+                           const std::string& data) {
+  Safetensors parts = parts_of(read(name));
+  parts.header[tensor] = {{"dtype", dtype},
+                          {"shape", shape},
+                          {"data_offsets", {parts.data.size(), parts.data.size() + data.size()}}};
+  parts.data += data;
+  write(name, bytes_of(parts));
+}
+
+void ToyCopies::replace(const std::string& name, const std::string& from, const std::string& to) {
+  HADAL_CHECK(from.size() == to.size());
+  std::string bytes = read(name);
+  size_t n = 0;
+  for (size_t at = bytes.find(from); at != std::string::npos; at = bytes.find(from, at + 1)) {
+    bytes.replace(at, to.size(), to);
+    ++n;
+  }
+  HADAL_CHECK(n > 0);
+  write(name, bytes);
 }
 
 void ToyCopies::set_gguf_bytes(const std::string& name, const std::string& key, const char* value) {

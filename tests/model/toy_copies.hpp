@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "lib/base/json.hpp"
 #include "lib/checkpoint/checkpoint.hpp"
@@ -24,11 +25,19 @@ class ToyCopies {
 
   // A file or a directory below tests/golden/toys, as `name` in the folder. Its path.
   std::string copy(const std::string& toy, const std::string& name);
+  std::string copy_file(const std::string& from, const std::string& name);
 
-  // Leaves of a safetensors file those tensors that are wanted.
-  void keep_tensors(const std::string& name, const std::function<bool(const std::string&)>& keep);
-  // The header of a safetensors file, changed; data stay. Whoever changes offsets knows why.
-  void change_header(const std::string& name, const std::function<void(Json&)>& change);
+  // Shows every tensor of a safetensors file, which may change its entry in the header and its
+  // data, or return false to have it left out.
+  void change_tensors(
+      const std::string& name,
+      const std::function<bool(const std::string& tensor, Json& entry, std::string& data)>& change);
+  void keep_tensors(const std::string& name, const std::function<bool(const std::string&)>& keep) {
+    change_tensors(name,
+                   [&](const std::string& tensor, Json&, std::string&) { return keep(tensor); });
+  }
+  void add_tensor(const std::string& name, const std::string& tensor, const std::string& dtype,
+                  const std::vector<int64_t>& shape, const std::string& data);
   void change_json(const std::string& name, const std::function<void(Json&)>& change);
   // Writes over a number of a GGUF file's metadata, of 4 bytes: its key is looked for.
   template <class Number>
@@ -47,6 +56,9 @@ class ToyCopies {
   }
   void set_bytes(const std::string& name, const std::string& tensor, size_t at,
                  const std::string& bytes);
+
+  // Replaces a text wherever it stands in a file, by one as long.
+  void replace(const std::string& name, const std::string& from, const std::string& to);
 
   std::string read(const std::string& name) const;
   void write(const std::string& name, const std::string& bytes) const;

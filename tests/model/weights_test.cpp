@@ -195,6 +195,39 @@ TEST_F(WeightsTest, MappedAndReadAreTheSame) {
   expect_same((*mapped)->weights.mtp[0].eh_proj, (*read)->weights.mtp[0].eh_proj);
 }
 
+// A file with an MTP layer and no trunk may call the layer's embedding and head by the trunk's
+// names.
+TEST_F(WeightsTest, AnMtpLayerAloneHasItsOwnEmbeddingAndHead) {
+  auto whole = open("v3/v3-mtp-f32.gguf"), alone = open("v3/v3-mtp-f32.gguf");
+  whole->seal();
+  const auto wanted = load(*whole);
+  ASSERT_TRUE(wanted.ok());
+  std::erase_if(alone->entries,
+                [](const TensorEntry& e) { return e.name.rfind("layers.3.", 0) != 0; });
+  alone->entry("layers.3.embed_tokens").name = "embed_tokens";
+  alone->entry("layers.3.shared_head.norm").name = "norm";
+  alone->entry("layers.3.shared_head.head").name = "lm_head";
+  alone->seal();
+  ModelWeights weights;
+  auto loader = WeightLoader::create_mtp(*alone, (*wanted)->config, false, weights);
+  ASSERT_TRUE(loader.ok()) << message_of(loader.status());
+  while (!loader->done()) ASSERT_TRUE(loader->step(*backend_, *memory_).ok());
+  const auto storage = loader->take_storage();
+  ASSERT_EQ(weights.mtp.size(), 1u);
+  EXPECT_TRUE(weights.layers.empty());
+  expect_same(weights.mtp[0].embed_tokens, (*wanted)->weights.mtp[0].embed_tokens);
+  expect_same(weights.mtp[0].shared_head_norm, (*wanted)->weights.mtp[0].shared_head_norm);
+  expect_same(weights.mtp[0].shared_head, (*wanted)->weights.mtp[0].shared_head);
+
+  // Beside a trunk they are the trunk's.
+  auto beside = open("v3/v3-mtp-f32.gguf");
+  beside->remove("layers.3.embed_tokens");
+  beside->seal();
+  const auto shared = load(*beside);
+  ASSERT_TRUE(shared.ok());
+  EXPECT_FALSE((*shared)->weights.mtp[0].embed_tokens.is_present());
+}
+
 TEST_F(WeightsTest, MappedWeightsTakeNoMemoryButForNormsAndBiases) {
   auto checkpoint = open("v3/v3-f32.gguf");
   checkpoint->seal();
