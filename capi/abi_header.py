@@ -14,7 +14,8 @@ POINTER_BYTES = 8
 VTABLES = {'hadal_allocator', 'hadal_executor', 'hadal_io', 'hadal_log_sink'}
 # Functions of the library itself; every other name is hadal_<handle>_<verb>.
 OF_THE_LIBRARY = {'hadal_abi_version', 'hadal_build_info', 'hadal_status_name',
-                  'hadal_option_find', 'hadal_option_describe'}
+                  'hadal_option_find', 'hadal_option_describe',
+                  'hadal_convert', 'hadal_convert_plan'}  # the verb is the object
 DIRECTIVES = {
     '#ifndef HADAL_H', '#define HADAL_H', '#include <stddef.h>', '#include <stdint.h>',
     '#if defined(HADAL_STATIC)', '#elif defined(_WIN32) && defined(HADAL_BUILDING)',

@@ -1,31 +1,13 @@
-// The one loop around hadal_request_wait.
+// Loading and answering.
 #include "examples/cli/engine.hpp"
 
-#include <chrono>
 #include <cstdio>
 
-#include "examples/cli/interrupt.hpp"
 #include "examples/cli/progress.hpp"
+#include "examples/cli/run_to_end.hpp"
 
 namespace cli {
 namespace {
-
-// Moves a request to its end. False if Ctrl-C cancelled it.
-template <class OnEvent>
-bool run_to_end(hadal::Request& request, const OnEvent& on_event) {
-  hadal::Event event;
-  try {
-    for (;;) {
-      if (interrupt::pending()) request.cancel();
-      const hadal_status status = request.wait(std::chrono::milliseconds(50));
-      if (status == HADAL_DONE) return true;
-      if (status == HADAL_EVENT && request.poll(event) == HADAL_EVENT) on_event(event);
-    }
-  } catch (const hadal::Error& error) {
-    if (error.code() == HADAL_E_CANCELLED && interrupt::pending()) return false;
-    throw;
-  }
-}
 
 const char* finish_name(int32_t finish) {
   switch (finish) {

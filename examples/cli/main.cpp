@@ -18,6 +18,7 @@ constexpr const char* kFooter =
     "  hadal run -m model.gguf --prompt '<\uFF5CUser\uFF5C>What is 1+1?<\uFF5CAssistant\uFF5C>'\n"
     "  hadal batch -m model.gguf questions.txt > answers.jsonl\n"
     "  hadal inspect -m model.gguf --tensors\n"
+    "  hadal convert DeepSeek-V3/ model.gguf --type q8_0 --split-size 40G\n"
     "\n"
     "Exit codes: 0 done, 1 failed, 2 a command line that makes no sense, 130 Ctrl-C.\n";
 
@@ -38,6 +39,12 @@ int dispatch(int argc, char** argv) {
   InspectCommand inspect;
   BenchCommand bench;
   PerplexityCommand perplexity;
+  ImatrixCommand imatrix;
+  ConvertCommand convert;
+  QuantiseCommand quantise;
+  CastCommand cast;
+  SplitCommand split;
+  MergeCommand merge;
   VersionCommand version;
   int result = kOk;
   const auto add = [&](const char* name, const char* what, auto& command) {
@@ -45,6 +52,7 @@ int dispatch(int argc, char** argv) {
     sub->option_defaults()->take_last();  // as in llama.cpp: a later flag wins
     command.add_to(*sub);
     sub->callback([&result, &command] { result = command.run(); });
+    return sub;
   };
   add("run", "Write on from a prompt, given or from stdin", run);
   add("chat", "Talk to the model", chat);
@@ -52,7 +60,13 @@ int dispatch(int argc, char** argv) {
   add("tokenize", "Text to token ids, and back", tokenize);
   add("inspect", "Metadata, tensors, sizes and memory of a file", inspect);
   add("bench", "Tokens per second of a file on this machine", bench);
+  add("imatrix", "Measure with a text what matters most when weights lose bits", imatrix);
   add("perplexity", "How likely a model holds a text, and how far it is from another", perplexity);
+  add("convert", "Write a GGUF file from a directory of safetensors or a GGUF file", convert);
+  add("quantise", "Write a file in another type", quantise)->alias("quantize");
+  add("cast", "Write a directory in FP8 as one in BF16", cast);
+  add("split", "Cut a GGUF file into several", split);
+  add("merge", "Put the files of a set together", merge);
   add("version", "Version of the library and how it was built", version);
 
   std::vector<std::string> arguments = with_long_flags(argc, argv);
@@ -60,7 +74,7 @@ int dispatch(int argc, char** argv) {
     write_error("there is no command", "hadal --help lists them.");
     return kUsage;
   }
-  const auto is_named = [&](CLI::App* sub) { return sub->get_name() == arguments[0]; };
+  const auto is_named = [&](CLI::App* sub) { return sub->check_name(arguments[0]); };
   const std::vector<CLI::App*> commands = app.get_subcommands(nullptr);
   if (arguments[0].rfind('-', 0) != 0 && std::none_of(commands.begin(), commands.end(), is_named)) {
     write_error("there is no command '" + arguments[0] + "'", "hadal --help lists them.");

@@ -155,6 +155,44 @@ void Options::add_output_flags(CLI::App& app, bool with_json) {
       ->group("Output");
 }
 
+void Options::add_conversion_flags(CLI::App& app) {
+  const char* const group = "Conversion";
+  add(app, "--type,--outtype", HADAL_OPT_CONVERT_TYPE,
+      "Type or mix of the matrices: keep (default), f32, f16, bf16, q8_0 ...", "TYPE")
+      ->group(group);
+  add_quantisation_flags(app);
+  add(app, "--format", HADAL_OPT_CONVERT_FORMAT, "gguf (default) or safetensors", "NAME")
+      ->group(group);
+  add(app, "--mtp", HADAL_OPT_CONVERT_MTP,
+      "keep (default), drop or only: layers that predict more than one token ahead", "WHAT")
+      ->group(group);
+  add(app, "--kv-b", HADAL_OPT_CONVERT_KV_B,
+      "split, joint or keep; default: split out of a directory", "FORM")
+      ->group(group);
+}
+
+void Options::add_quantisation_flags(CLI::App& app) {
+  add(app, "--rules", HADAL_OPT_CONVERT_RULES,
+      "Types of single tensors, the first that fits counts: 'ffn_down_exps=q8_0;^output=f16'",
+      "PATTERN=TYPE;...")
+      ->group("Conversion");
+  add(app, "--imatrix", HADAL_OPT_CONVERT_IMATRIX, "Importance matrix, for types of few bits",
+      "FILE")
+      ->group("Conversion");
+}
+
+void Options::add_split_flags(CLI::App& app) {
+  add(app, "--split-tensors", HADAL_OPT_CONVERT_SPLIT_TENSORS, "Most tensors of a file", "N")
+      ->group("Conversion");
+}
+
+void Options::add_work_flags(CLI::App& app) {
+  add(app, "-t,--threads", HADAL_OPT_THREADS, "Threads (default: one per core)", "N")
+      ->group("Work");
+  add(app, "--host-bytes", HADAL_OPT_HOST_BYTES, "Never use more memory than this", "BYTES")
+      ->group("Work");
+}
+
 void Options::set(const std::string& flag, int32_t key, const std::string& value) {
   const hadal_option_desc option = hadal::option_describe(key);
   hadal::Config* config = nullptr;
@@ -163,6 +201,7 @@ void Options::set(const std::string& flag, int32_t key, const std::string& value
     case HADAL_SCOPE_MODEL: config = &model_options; break;
     case HADAL_SCOPE_SESSION: config = &session; break;
     case HADAL_SCOPE_SAMPLER: config = &sampler; break;
+    case HADAL_SCOPE_CONVERT: config = &conversion; break;
     default: config = &request; break;
   }
   switch (option.type) {

@@ -19,6 +19,10 @@ class Options {
   void add_chat_flags(CLI::App& app);      // format, system prompt, thinking
   void add_sampling_flags(CLI::App& app);  // temperature and so on, length, stop
   void add_output_flags(CLI::App& app, bool with_json = true);
+  void add_conversion_flags(CLI::App& app);    // types, MTP layers, kv_b
+  void add_quantisation_flags(CLI::App& app);  // types of single tensors
+  void add_split_flags(CLI::App& app);
+  void add_work_flags(CLI::App& app);  // threads, memory, for work without a model
 
   // Reads what was given. UsageError, hadal::Error for a value that cannot be.
   void resolve();
@@ -30,7 +34,7 @@ class Options {
   bool quiet = false;
   int64_t logprobs = 0;
 
-  hadal::Config runtime, model_options, session, sampler, request;
+  hadal::Config runtime, model_options, session, sampler, request, conversion;
 
  private:
   // A flag that sets a library option as it is; its type and object are the library's knowledge.

@@ -9,8 +9,8 @@ namespace cli {
 
 class Progress {
  public:
-  // `shown` false makes a bar that is never drawn.
-  Progress(std::string what, bool shown);
+  // `shown` false makes a bar that is never drawn; with_remaining adds the time that is left.
+  Progress(std::string what, bool shown, bool with_remaining = false);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -19,9 +19,11 @@ class Progress {
   void erase();
 
  private:
+  std::string remaining(double part) const;
+
   using Clock = std::chrono::steady_clock;
   std::string what_;
-  bool shown_;
+  bool shown_, with_remaining_;
   bool drawn_ = false;
   Clock::time_point started_, last_;
 };

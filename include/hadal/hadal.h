@@ -43,8 +43,8 @@ typedef struct hadal_model hadal_model;         /* weights; immutable, shareable
 typedef struct hadal_tokenizer hadal_tokenizer; /* vocabulary and pre-tokenizer; immutable      */
 typedef struct hadal_sampler hadal_sampler;     /* how to choose a token; immutable             */
 typedef struct hadal_session hadal_session;     /* one sequence and its latent cache            */
-typedef struct hadal_request hadal_request;     /* one running load, prefill or generate        */
-typedef struct hadal_error hadal_error;         /* why a call failed                            */
+typedef struct hadal_request hadal_request; /* one running load, conversion, prefill or generate */
+typedef struct hadal_error hadal_error;     /* why a call failed                            */
 
 /* ---- Status ---------------------------------------------------------------------------------- */
 
@@ -60,7 +60,7 @@ enum {
   HADAL_E_OUT_OF_RANGE = -4,     /* a value beyond its bounds, or of another type                */
   HADAL_E_BUFFER_TOO_SMALL = -5, /* the needed size was written                                  */
   HADAL_E_NOT_FOUND = -6,        /* no such file, option or entry                                */
-  HADAL_E_IO = -7,               /* a file could not be read; see hadal_error_errno              */
+  HADAL_E_IO = -7,               /* a file could not be read or written; see hadal_error_errno   */
   HADAL_E_NO_SPACE = -8,         /* the disk is full                                             */
   HADAL_E_FORMAT = -9,           /* the file is damaged or contradicts itself                    */
   HADAL_E_UNSUPPORTED = -10,     /* the file is sound, but not something hadal can run           */
@@ -163,7 +163,30 @@ enum {
       504, /* i64 0/1: a prefill keeps the logits of every token it computes, for
               hadal_request_logits: four bytes for each and every word of the
               vocabulary, under HADAL_OPT_HOST_BYTES. Refused for generate. Default 0 */
-  /* input limits (model) */
+  /* conversion */
+  HADAL_OPT_CONVERT_TYPE = 600, /* str: type of the matrices written: "keep" (default), "f32",
+                                   "f16", "bf16", "q8_0" and so on, or the name of a mix of types.
+                                   Vectors and the router stay f32. Rows that do not fill the blocks
+                                   of a type get one that fits, with a warning */
+  HADAL_OPT_CONVERT_FORMAT =
+      601,                         /* str: "gguf" (default); "safetensors": out of a directory only,
+                                      with type "bf16" (fp8 becomes bf16, the rest stays) or "keep" */
+  HADAL_OPT_CONVERT_RULES = 602,   /* str: "pattern=type;pattern=type": the type of matrices whose
+                                      name has the pattern in it, as GGUF or hadal.tensors spell it;
+                                      * stands for any characters, ? for one, ^ for the beginning, $
+                                      for the end; the first that fits counts. Types as above, no
+                                      mixes */
+  HADAL_OPT_CONVERT_IMATRIX = 603, /* str: path of an importance matrix, for types of few bits */
+  HADAL_OPT_CONVERT_SPLIT_BYTES = 604,   /* i64: most bytes of a file; 0 (default): one file. A
+                                            single tensor may have more */
+  HADAL_OPT_CONVERT_SPLIT_TENSORS = 605, /* i64: most tensors of a file; 0 (default): one file */
+  HADAL_OPT_CONVERT_MTP = 606,           /* str: layers that predict more than a token ahead: "keep"
+                                            (default), "drop", "only": a small GGUF file with nothing else */
+  HADAL_OPT_CONVERT_KV_B = 607, /* str: kv_b_proj in the file: "split" in two halves, "joint" as
+                                   before April 2025, "keep"; "auto" (default): split out of a
+                                   directory, kept out of a GGUF file */
+  HADAL_OPT_CONVERT_OVERWRITE = 608, /* i64 0/1: replace files that are there; default 0          */
+  /* input limits (model, conversion) */
   HADAL_OPT_LIMIT_STRING_BYTES = 900, /* i64: one metadata string or JSON file; default 16 MiB  */
   HADAL_OPT_LIMIT_METADATA_ENTRIES = 901, /* i64: default 65,536 */
   HADAL_OPT_LIMIT_ARRAY_ELEMENTS = 902, /* i64: default 4 Mi                                      */
@@ -179,7 +202,8 @@ enum {
   HADAL_SCOPE_MODEL = 2,
   HADAL_SCOPE_SESSION = 3,
   HADAL_SCOPE_SAMPLER = 4,
-  HADAL_SCOPE_REQUEST = 5
+  HADAL_SCOPE_REQUEST = 5,
+  HADAL_SCOPE_CONVERT = 6
 };
 typedef struct hadal_option_desc { /* written by us; strings live as long as the library */
   uint32_t struct_size;            /* set by you: sizeof(hadal_option_desc)               */
@@ -243,7 +267,10 @@ typedef struct hadal_executor {
 } hadal_executor;
 enum { HADAL_IO_READ = 1, HADAL_IO_WRITE = 2 };
 /* Every function returns a hadal_status; open answers E_NOT_FOUND where there is no such file.
- * Nothing is mapped through this table. */
+ * Nothing is mapped through this table. To write, write_at, sync, replace and remove must be there:
+ * open with HADAL_IO_WRITE makes a file, empty whatever was there before; replace gives the file
+ * `from` the name `to`, in one step and in place of a file that had it; a full disk is E_NO_SPACE.
+ */
 typedef struct hadal_io {
   uint32_t struct_size, flags; /* flags: 0 */
   void* user_data;
@@ -356,10 +383,62 @@ typedef struct hadal_op_profile { /* written by us; sums since the model was loa
 HADAL_API const char* hadal_model_profile(const hadal_model* model, size_t index,
                                           hadal_op_profile* out);
 
+enum {
+  HADAL_IMATRIX_DAT = 1,  /* the layout of files before GGUF's, which older programs read */
+  HADAL_IMATRIX_HEAD = 2, /* lm_head too: it sees the tokens whose logits were asked for only, all
+                             of them under HADAL_OPT_KEEP_LOGITS */
+  HADAL_IMATRIX_ADD = 4 /* add to what the file holds, if it is there: one matrix of several runs */
+};
+/* Writes the importance matrix of all that a model loaded with HADAL_OPT_IMATRIX has computed: the
+ * mean square of every input of every weight, of each expert over the tokens that chose it. The
+ * file is llama.cpp's, its names are those of GGUF; HADAL_OPT_CONVERT_IMATRIX reads it. dataset
+ * names the text in it and may be empty; chunk_size is how many tokens it counts as a chunk, 0 for
+ * 512. E_INVALID_ARGUMENT without the option, and before anything is computed; E_FORMAT if what is
+ * to be added to is of another model; E_IO, E_NO_SPACE: no file is left. [any] */
+HADAL_API hadal_status hadal_model_save_imatrix(const hadal_model* model, const char* to,
+                                                size_t to_size, const char* dataset,
+                                                size_t dataset_size, int32_t chunk_size,
+                                                int32_t flags, hadal_error** error);
+
 /* The model's tokenizer; it outlives the weights. [any] */
 HADAL_API hadal_status hadal_model_tokenizer(hadal_model* model, hadal_tokenizer** out,
                                              hadal_error** error);
 HADAL_API void hadal_model_free(hadal_model* model); /* [any] */
+
+/* ---- Conversion: writes a checkpoint from a checkpoint -----------------------------------------
+ * Paths to read are as of a model. GGUF files are written from directories and GGUF files: in other
+ * types, in one file or a set of them (TO-00001-of-00003.gguf ... for TO.gguf; whatever the source
+ * was), with or without MTP layers. Directories are written from directories: fp8 as bf16, with
+ * everything else that lies in them. Memory is bounded (hadal_convert_sizes); files appear under
+ * their names when all of them are whole and on the disk, until then ".part" stands behind. A
+ * request that fails, is cancelled or freed leaves everything as it was. */
+
+typedef struct hadal_convert_sizes { /* written by us */
+  uint32_t struct_size, flags;       /* set by you: sizeof(hadal_convert_sizes); 0 */
+  uint64_t read_bytes;               /* of tensors and copied files */
+  uint64_t write_bytes;              /* of all files together: what the disk has to hold */
+  uint64_t free_bytes;               /* there, now; UINT64_MAX if the system does not say */
+  uint64_t largest_file_bytes;
+  uint64_t work_bytes;      /* memory under HADAL_OPT_HOST_BYTES; less, and slower, below that */
+  uint64_t files, tensors;  /* to be written */
+  uint64_t encoded_tensors; /* get another type than they have */
+  uint64_t substituted_tensors; /* of those: another than was asked for, whose blocks do not fit */
+  uint64_t requantised_tensors; /* of those: out of a block format, so they lose precision twice */
+} hadal_convert_sizes;
+
+/* Reads headers and writes nothing, whatever is there already. Errors as of hadal_convert. [any] */
+HADAL_API hadal_status hadal_convert_plan(hadal_runtime* runtime, const char* from,
+                                          size_t from_size, const char* to, size_t to_size,
+                                          const hadal_config* config, hadal_convert_sizes* out,
+                                          hadal_error** error);
+/* Starts to convert; a unit of work is a piece of a tensor of 16 MiB, or a row, or what the system
+ * takes to bring 256 MiB to the disk. The call and the request fail as hadal_model_load, with
+ * E_OUT_OF_RANGE for a type or rule that is none, E_UNSUPPORTED for what cannot be written so,
+ * E_INVALID_ARGUMENT if a file is there already, E_NO_SPACE, with the bytes wanted, before the work
+ * where the system tells, E_BUSY if somebody writes the same file. [any] */
+HADAL_API hadal_status hadal_convert(hadal_runtime* runtime, const char* from, size_t from_size,
+                                     const char* to, size_t to_size, const hadal_config* config,
+                                     hadal_request** out, hadal_error** error);
 
 /* ---- Tokenizer: text never turns into special tokens unless HADAL_TEXT_SPECIAL is set ----------
  */
@@ -465,7 +544,7 @@ HADAL_API void hadal_sampler_free(hadal_sampler* sampler); /* [any] */
  * events. */
 
 enum {
-  HADAL_EVENT_PROGRESS = 1, /* progress, monotone 0..1: of a load or of the queued tokens       */
+  HADAL_EVENT_PROGRESS = 1, /* progress, monotone 0..1: of a load, conversion or queued tokens   */
   HADAL_EVENT_TOKEN = 2,    /* token, logprob                                                   */
   HADAL_EVENT_TEXT = 3,     /* text, channel                                                    */
   HADAL_EVENT_FINISH = 4    /* finish                                                           */
@@ -497,11 +576,12 @@ typedef struct hadal_stats { /* written by us; of a request, or summed over a ru
   uint64_t generated_tokens; /* TOKEN events */
   uint64_t drafted_tokens, accepted_tokens; /* 0 */
   uint64_t queue_ns;                        /* from the call until the first unit of work */
-  uint64_t prefill_ns;     /* until the queued tokens were computed; of a load: its whole time */
-  uint64_t first_token_ns; /* from the first unit of work until the first TOKEN */
-  uint64_t decode_ns;      /* from the first to the last TOKEN */
-  uint64_t seed;           /* of the sampler */
-  uint64_t read_bytes;     /* bytes read from files; mapped bytes are not counted */
+  uint64_t prefill_ns; /* until the queued tokens were computed; of a load or conversion: its whole
+                          time */
+  uint64_t first_token_ns;             /* from the first unit of work until the first TOKEN */
+  uint64_t decode_ns;                  /* from the first to the last TOKEN */
+  uint64_t seed;                       /* of the sampler */
+  uint64_t read_bytes;                 /* bytes read from files; mapped bytes are not counted */
   uint64_t expert_hits, expert_misses; /* 0 */
   uint64_t host_bytes, host_peak;      /* memory under HADAL_OPT_HOST_BYTES, now and at most */
   uint64_t device_bytes, device_peak;  /* 0 */

@@ -594,6 +594,12 @@ class Model : public detail::Owner<hadal_model, hadal_model_free> {
     }
     return lines;
   }
+  // HADAL_IMATRIX_*; of a model loaded with the option "imatrix".
+  Returns<void> save_imatrix(std::string_view path, std::string_view dataset = {},
+                             int32_t chunk_size = 0, int32_t flags = 0) const {
+    return detail::check(hadal_model_save_imatrix, get(), path.data(), path.size(), dataset.data(),
+                         dataset.size(), chunk_size, flags);
+  }
   Returns<Tokenizer> tokenizer() const {
     return detail::make<Tokenizer>(hadal_model_tokenizer, get());
   }
@@ -632,6 +638,18 @@ class Runtime : public detail::Owner<hadal_runtime, hadal_runtime_free> {
     Request request(started);
     if (request.run_to_end(&error) < 0) return detail::fail<Model>(error);
     return request.take_model();
+  }
+  // What a conversion would write, from the headers alone.
+  Returns<hadal_convert_sizes> convert_plan(std::string_view from, std::string_view to,
+                                            const Config& config = {}) const {
+    return detail::read(detail::sized<hadal_convert_sizes>(), hadal_convert_plan, get(),
+                        from.data(), from.size(), to.data(), to.size(), config.get());
+  }
+  // Starts to convert; Request::wait() moves it.
+  Returns<Request> convert(std::string_view from, std::string_view to,
+                           const Config& config = {}) const {
+    return detail::make<Request>(hadal_convert, get(), from.data(), from.size(), to.data(),
+                                 to.size(), config.get());
   }
   Returns<Sampler> create_sampler(const Config& config = {}) const {
     return detail::make<Sampler>(hadal_sampler_create, get(), config.get());

@@ -7,24 +7,23 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
 
 #include "absl/cleanup/cleanup.h"
+#include "lib/base/file_writing.hpp"
 
 namespace hadal {
 namespace {
+
+absl::Status read_only(absl::string_view path) {
+  return fail(HADAL_E_UNSUPPORTED, absl::StrCat(path, ": files can only be read here"),
+              "Write to the files of the system.");
+}
 
 absl::Status ends_early(const File& file, uint64_t at, uint64_t missing) {
   return fail(HADAL_E_FORMAT,
               absl::StrCat(file.path(), ": the file ends at byte ", at, ", ", missing,
                            " bytes before the end of what was to be read"),
               "The file is truncated, or was cut while in use: download or copy it again.");
-}
-
-absl::Status system_error(hadal_status code, absl::string_view path, absl::string_view what,
-                          int os_error, absl::string_view hint) {
-  return fail(code, absl::StrCat(path, ": ", what, ": ", std::generic_category().message(os_error)),
-              hint, os_error);
 }
 
 class SystemMapping : public Mapping {
@@ -113,17 +112,26 @@ class SystemFiles : public FileSystem {
     std::move(close_again).Cancel();
     return file;
   }
-};
 
-// The host's functions answer with a hadal_status and nothing else, so all we can say is which.
-absl::Status host_failure(absl::string_view path, absl::string_view what, int32_t answer) {
-  const bool is_error = answer < 0 && answer >= HADAL_E_INTERNAL;
-  const hadal_status code = is_error ? answer : HADAL_E_IO;
-  return fail(
-      code,
-      absl::StrCat(path, ": ", what, ": the host's file functions answered ", status_name(answer)),
-      "Look into the hadal_io table of the host program.");
-}
+  absl::StatusOr<std::unique_ptr<WritableFile>> create(absl::string_view path) override {
+    return system_writing::create(path);
+  }
+  absl::Status replace(absl::string_view from, absl::string_view to) override {
+    return system_writing::replace(from, to);
+  }
+  absl::Status remove(absl::string_view path) override { return system_writing::remove(path); }
+  bool renames_open_files() const override { return true; }
+  absl::StatusOr<bool> make_directory(absl::string_view path) override {
+    return system_writing::make_directory(path);
+  }
+  void remove_directory(absl::string_view path) override { system_writing::remove_directory(path); }
+  absl::StatusOr<std::vector<std::string>> list(absl::string_view directory) override {
+    return system_writing::list(directory);
+  }
+  std::optional<uint64_t> free_bytes(absl::string_view path) override {
+    return system_writing::free_bytes(path);
+  }
+};
 
 class HostFile : public File {
  public:
@@ -178,11 +186,33 @@ class HostFiles : public FileSystem {
     return file;
   }
 
+  absl::StatusOr<std::unique_ptr<WritableFile>> create(absl::string_view path) override {
+    return host_writing::create(io_, path);
+  }
+  absl::Status replace(absl::string_view from, absl::string_view to) override {
+    return host_writing::replace(io_, from, to);
+  }
+  absl::Status remove(absl::string_view path) override { return host_writing::remove(io_, path); }
+  // Folders are the host's business: it makes them when a file in one is opened.
+  absl::StatusOr<bool> make_directory(absl::string_view) override { return false; }
+
  private:
   SharedTable<hadal_io> io_;
 };
 
 }  // namespace
+
+absl::StatusOr<std::unique_ptr<WritableFile>> FileSystem::create(absl::string_view path) {
+  return read_only(path);
+}
+absl::Status FileSystem::replace(absl::string_view, absl::string_view to) { return read_only(to); }
+absl::Status FileSystem::remove(absl::string_view path) { return read_only(path); }
+absl::StatusOr<bool> FileSystem::make_directory(absl::string_view path) { return read_only(path); }
+void FileSystem::remove_directory(absl::string_view) {}
+absl::StatusOr<std::vector<std::string>> FileSystem::list(absl::string_view directory) {
+  return read_only(directory);
+}
+std::optional<uint64_t> FileSystem::free_bytes(absl::string_view) { return std::nullopt; }
 
 std::shared_ptr<FileSystem> system_files() { return std::make_shared<SystemFiles>(); }
 

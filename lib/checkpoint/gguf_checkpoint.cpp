@@ -110,6 +110,9 @@ class GgufCheckpoint : public Checkpoint {
     return read_gguf_vocabulary(metadata(), path(), rows);
   }
 
+  // The first file of a set carries the metadata of all.
+  const GgufMetadata& metadata() const { return shards_.front().metadata; }
+
   std::vector<std::string> metadata_keys() const override {
     std::vector<std::string> keys;
     for (const GgufMetadata::Entry& entry : metadata().entries()) keys.push_back(entry.key);
@@ -120,8 +123,6 @@ class GgufCheckpoint : public Checkpoint {
   }
 
  private:
-  // The first file of a set carries the metadata of all.
-  const GgufMetadata& metadata() const { return shards_.front().metadata; }
   const std::string& path() const { return shards_.front().file->path(); }
   bool has(absl::string_view key) const { return metadata().find(key) != nullptr; }
 
@@ -382,6 +383,11 @@ absl::StatusOr<std::unique_ptr<Checkpoint>> open_gguf_checkpoint(FileSystem& fil
   auto checkpoint = std::make_unique<GgufCheckpoint>(std::move(shards));
   HADAL_RETURN_IF_ERROR(checkpoint->check(options, log));
   return checkpoint;
+}
+
+const GgufMetadata* gguf_metadata_of(const Checkpoint& checkpoint) {
+  const auto* gguf = dynamic_cast<const GgufCheckpoint*>(&checkpoint);
+  return gguf != nullptr ? &gguf->metadata() : nullptr;
 }
 
 }  // namespace hadal

@@ -73,4 +73,11 @@ absl::StatusOr<DType> dtype_of_gguf_type(uint32_t id) {
               "The file is damaged, or newer than this version of hadal.");
 }
 
+std::optional<uint32_t> gguf_type_of(DType dtype) {
+  for (const TypeId& entry : kTypes) {
+    if (entry.dtype == dtype) return entry.id;
+  }
+  return std::nullopt;
+}
+
 }  // namespace hadal

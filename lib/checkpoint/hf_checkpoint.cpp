@@ -148,6 +148,8 @@ class HfCheckpoint : public Checkpoint {
     return vocabulary;
   }
 
+  const std::string& directory() const { return directory_; }
+
   std::vector<std::string> metadata_keys() const override { return config_.keys(); }
   std::optional<std::string> metadata(absl::string_view key) const override {
     return config_.formatted(key);
@@ -264,6 +266,11 @@ absl::StatusOr<std::unique_ptr<Checkpoint>> open_hf_checkpoint(FileSystem& files
                                                    options.limit_string_bytes);
   HADAL_RETURN_IF_ERROR(checkpoint->fill_manifest(std::move(shards)));
   return checkpoint;
+}
+
+const std::string* hf_directory_of(const Checkpoint& checkpoint) {
+  const auto* directory = dynamic_cast<const HfCheckpoint*>(&checkpoint);
+  return directory != nullptr ? &directory->directory() : nullptr;
 }
 
 }  // namespace hadal

@@ -17,4 +17,7 @@ absl::StatusOr<std::unique_ptr<Checkpoint>> open_hf_checkpoint(FileSystem& files
                                                                const std::string& weights,
                                                                const CheckpointOptions& options);
 
+// Its directory, as above; null if it is none.
+const std::string* hf_directory_of(const Checkpoint& checkpoint);
+
 }  // namespace hadal

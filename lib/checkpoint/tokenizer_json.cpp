@@ -254,6 +254,8 @@ class Reader {
     HADAL_ASSIGN_OR_RETURN(out_.bos_id, named_token(config, "bos_token"));
     HADAL_ASSIGN_OR_RETURN(const auto eos_id, named_token(config, "eos_token"));
     if (eos_id) out_.eos_ids.push_back(*eos_id);
+    const absl::StatusOr<std::optional<int32_t>> pad_id = named_token(config, "pad_token");
+    if (pad_id.ok()) out_.pad_id = *pad_id;  // not worth a failure
     out_.add_bos = says(config, "add_bos_token", true, false);
 
     const SortedJson* chat_template = find(config, "chat_template");

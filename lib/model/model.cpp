@@ -159,8 +159,11 @@ absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_
     return static_cast<uint64_t>(pages + pages / 2) * sizeof(int32_t);
   };
   const int32_t rows = rows_of_a_chunk(config, options);
-  HADAL_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend,
+  HADAL_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend,
                          make_backend(options.backend, resources.memory, resources.executor));
+  if (options.imatrix) {
+    backend = std::make_unique<ImatrixBackend>(std::move(backend), resources.memory);
+  }
   plan.host_cache = cache_bytes(config.max_position_embeddings);
   plan.host_scratch =
       static_cast<uint64_t>(Buffers::size_bytes(config, rows, std::min(rows, kMaxWantedRows))) +

@@ -2,9 +2,19 @@
 
 namespace hadal {
 
+CheckpointOptions input_limits(const Config& config) {
+  const auto limit = [&](int32_t key) { return static_cast<uint64_t>(config.i64(key)); };
+  CheckpointOptions options;
+  options.limit_string_bytes = limit(HADAL_OPT_LIMIT_STRING_BYTES);
+  options.limit_metadata_entries = limit(HADAL_OPT_LIMIT_METADATA_ENTRIES);
+  options.limit_array_elements = limit(HADAL_OPT_LIMIT_ARRAY_ELEMENTS);
+  options.limit_tensors = limit(HADAL_OPT_LIMIT_TENSORS);
+  options.limit_shards = limit(HADAL_OPT_LIMIT_SHARDS);
+  return options;
+}
+
 absl::StatusOr<ModelOptions> model_options(const Runtime& runtime, const Config& config) {
   HADAL_RETURN_IF_ERROR(config.require_scope(HADAL_SCOPE_MODEL));
-  const auto limit = [&](int32_t key) { return static_cast<uint64_t>(config.i64(key)); };
   ModelOptions options;
   options.backend.name = config.str(HADAL_OPT_BACKEND);
   options.backend.isa = config.str(HADAL_OPT_CPU_ISA);
@@ -13,11 +23,7 @@ absl::StatusOr<ModelOptions> model_options(const Runtime& runtime, const Config&
   options.chunk_rows = static_cast<int32_t>(config.i64(HADAL_OPT_CHUNK_ROWS));
   options.profile = config.i64(HADAL_OPT_PROFILE) != 0;
   options.imatrix = config.i64(HADAL_OPT_IMATRIX) != 0;
-  options.checkpoint.limit_string_bytes = limit(HADAL_OPT_LIMIT_STRING_BYTES);
-  options.checkpoint.limit_metadata_entries = limit(HADAL_OPT_LIMIT_METADATA_ENTRIES);
-  options.checkpoint.limit_array_elements = limit(HADAL_OPT_LIMIT_ARRAY_ELEMENTS);
-  options.checkpoint.limit_tensors = limit(HADAL_OPT_LIMIT_TENSORS);
-  options.checkpoint.limit_shards = limit(HADAL_OPT_LIMIT_SHARDS);
+  options.checkpoint = input_limits(config);
 
   const std::string groups = config.str(HADAL_OPT_EXPERT_GROUPS);
   if (groups != "auto" && groups != "file") {

@@ -9,6 +9,9 @@
 
 namespace hadal {
 
+// What a config says of files from strangers.
+CheckpointOptions input_limits(const Config& config);
+
 // What a config of scope model says, under a runtime.
 absl::StatusOr<ModelOptions> model_options(const Runtime& runtime, const Config& config);
 

@@ -21,7 +21,7 @@ constexpr OptionInfo str(int32_t key, int32_t scope, const char* name, const cha
 
 constexpr int32_t kRuntime = HADAL_SCOPE_RUNTIME, kModel = HADAL_SCOPE_MODEL;
 constexpr int32_t kSession = HADAL_SCOPE_SESSION, kSampler = HADAL_SCOPE_SAMPLER;
-constexpr int32_t kRequest = HADAL_SCOPE_REQUEST;
+constexpr int32_t kRequest = HADAL_SCOPE_REQUEST, kConvert = HADAL_SCOPE_CONVERT;
 constexpr int64_t kMany = INT64_MAX;
 constexpr int64_t kMi = int64_t{1} << 20;
 
@@ -89,6 +89,23 @@ constexpr OptionInfo kOptions[] = {
         "1: log-probability of each token; n: also of the n best"),
     i64(HADAL_OPT_KEEP_LOGITS, kRequest, "keep_logits", 0, 1, 0,
         "keep the logits of every token computed, for hadal_request_logits"),
+    str(HADAL_OPT_CONVERT_TYPE, kConvert, "convert_type", "keep",
+        "keep, or the type or mix that matrices get: bf16, q8_0 ..."),
+    str(HADAL_OPT_CONVERT_FORMAT, kConvert, "convert_format", "gguf", "gguf or safetensors"),
+    str(HADAL_OPT_CONVERT_RULES, kConvert, "convert_rules", "",
+        "pattern=type;pattern=type: types of single tensors; the first that fits counts"),
+    str(HADAL_OPT_CONVERT_IMATRIX, kConvert, "convert_imatrix", "",
+        "file that says how much each input of a matrix matters"),
+    i64(HADAL_OPT_CONVERT_SPLIT_BYTES, kConvert, "convert_split_bytes", 0, kMany, 0,
+        "most bytes of a file of a set; 0: one file"),
+    i64(HADAL_OPT_CONVERT_SPLIT_TENSORS, kConvert, "convert_split_tensors", 0, kMany, 0,
+        "most tensors of a file of a set; 0: one file"),
+    str(HADAL_OPT_CONVERT_MTP, kConvert, "convert_mtp", "keep",
+        "keep, drop or only: what happens to MTP layers"),
+    str(HADAL_OPT_CONVERT_KV_B, kConvert, "convert_kv_b", "auto",
+        "split, joint or keep: kv_b_proj in two halves or one; auto: split out of a directory"),
+    i64(HADAL_OPT_CONVERT_OVERWRITE, kConvert, "convert_overwrite", 0, 1, 0,
+        "replace files that are there already"),
     i64(HADAL_OPT_LIMIT_STRING_BYTES, kModel, "limit_string_bytes", 1, kMany, 16 * kMi,
         "longest metadata string or JSON file"),
     i64(HADAL_OPT_LIMIT_METADATA_ENTRIES, kModel, "limit_metadata_entries", 1, kMany, 65536,
@@ -180,10 +197,13 @@ absl::Status Config::set_str(int32_t key, absl::string_view value) {
 }
 
 absl::Status Config::require_scope(int32_t scope) const {
-  constexpr const char* kConsumers[] = {"", "runtime", "model", "session", "sampler", "request"};
+  constexpr const char* kConsumers[] = {"",        "runtime", "model",     "session",
+                                        "sampler", "request", "conversion"};
   for (const Entry& entry : entries_) {
     const OptionInfo* option = find_option(entry.key);
     if (option->scope == scope) continue;
+    const bool is_limit = entry.key >= HADAL_OPT_LIMIT_STRING_BYTES && option->scope == kModel;
+    if (is_limit && scope == kConvert) continue;  // it reads files of the same kinds
     return fail(HADAL_E_UNKNOWN_OPTION,
                 absl::StrCat("the option ", option->name, " is for a ", kConsumers[option->scope],
                              ", not for a ", kConsumers[scope]),

@@ -26,9 +26,10 @@ struct Vocabulary {
   std::vector<Token> tokens;        // by id
   std::vector<std::string> merges;  // "left right", by rank
   std::optional<int32_t> bos_id;
-  std::vector<int32_t> eos_ids;  // every id that ends a turn, as far as the file says
-  bool add_bos = true;           // plain text begins with BOS
-  std::string chat_template;     // Jinja source, or empty
+  std::vector<int32_t> eos_ids;   // every id that ends a turn, as far as the file says
+  std::optional<int32_t> pad_id;  // hadal has no use for it; who writes files does
+  bool add_bos = true;            // plain text begins with BOS
+  std::string chat_template;      // Jinja source, or empty
 };
 
 }  // namespace hadal

@@ -241,6 +241,23 @@ static void try_hadal_model_profile(const struct objects* at) {
   EXPECT(is_filled(out_, sizeof out_, sizeof(uint32_t)));
 }
 
+static void try_hadal_model_save_imatrix(const struct objects* at) {
+  (void)at;
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_model_save_imatrix(NULL, "unwritten.gguf", 14, "tales", 5, 0, 0, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_model_save_imatrix(at->model, NULL, 3, "tales", 5, 0, 0, error));
+  REFUSES(ANY_ERROR, hadal_model_save_imatrix(at->model, "unwritten.gguf", SIZE_MAX, "tales", 5, 0, 0, error));
+  REFUSES(ANY_ERROR, hadal_model_save_imatrix(at->model, "\xff\xfe", 2, "tales", 5, 0, 0, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_model_save_imatrix(at->model, "unwritten.gguf", 14, NULL, 3, 0, 0, error));
+  REFUSES(ANY_ERROR, hadal_model_save_imatrix(at->model, "unwritten.gguf", 14, "tales", SIZE_MAX, 0, 0, error));
+  REFUSES(ANY_ERROR, hadal_model_save_imatrix(at->model, "unwritten.gguf", 14, "\xff\xfe", 2, 0, 0, error));
+  REFUSES(ANY_ERROR, hadal_model_save_imatrix(at->model, "unwritten.gguf", 14, "tales", 5, 0, INT32_MIN, error));
+  REFUSES(ANY_ERROR, hadal_model_save_imatrix(at->model, "unwritten.gguf", 14, "tales", 5, 0, 1 << 30, error));
+#ifdef HADAL_CHECKED_HANDLES
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_model_save_imatrix(at->freed_model, "unwritten.gguf", 14, "tales", 5, 0, 0, error));
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_model_save_imatrix((hadal_model*)(void*)at->session, "unwritten.gguf", 14, "tales", 5, 0, 0, error));
+#endif
+}
+
 static void try_hadal_model_tokenizer(const struct objects* at) {
   (void)at;
   hadal_tokenizer* out_[1];
@@ -257,6 +274,50 @@ static void try_hadal_model_tokenizer(const struct objects* at) {
 static void try_hadal_model_free(const struct objects* at) {
   (void)at;
   hadal_model_free(NULL);
+}
+
+static void try_hadal_convert_plan(const struct objects* at) {
+  (void)at;
+  hadal_convert_sizes out_[1];
+  fill(out_, sizeof out_);
+  out_[0].struct_size = sizeof out_[0];
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_convert_plan(NULL, at->path, strlen(at->path), "unwritten.gguf", 14, NULL, out_, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_convert_plan(at->runtime, NULL, 3, "unwritten.gguf", 14, NULL, out_, error));
+  REFUSES(ANY_ERROR, hadal_convert_plan(at->runtime, at->path, SIZE_MAX, "unwritten.gguf", 14, NULL, out_, error));
+  REFUSES(ANY_ERROR, hadal_convert_plan(at->runtime, "\xff\xfe", 2, "unwritten.gguf", 14, NULL, out_, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_convert_plan(at->runtime, at->path, strlen(at->path), NULL, 3, NULL, out_, error));
+  REFUSES(ANY_ERROR, hadal_convert_plan(at->runtime, at->path, strlen(at->path), "unwritten.gguf", SIZE_MAX, NULL, out_, error));
+  REFUSES(ANY_ERROR, hadal_convert_plan(at->runtime, at->path, strlen(at->path), "\xff\xfe", 2, NULL, out_, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_convert_plan(at->runtime, at->path, strlen(at->path), "unwritten.gguf", 14, NULL, NULL, error));
+  REFUSES(ANY_ERROR, hadal_convert_plan(at->runtime, at->path, strlen(at->path), "unwritten.gguf", 14, NULL, &empty_convert_sizes, error));
+#ifdef HADAL_CHECKED_HANDLES
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_convert_plan(at->freed_runtime, at->path, strlen(at->path), "unwritten.gguf", 14, NULL, out_, error));
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_convert_plan((hadal_runtime*)(void*)at->model, at->path, strlen(at->path), "unwritten.gguf", 14, NULL, out_, error));
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_convert_plan(at->runtime, at->path, strlen(at->path), "unwritten.gguf", 14, at->freed_config, out_, error));
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_convert_plan(at->runtime, at->path, strlen(at->path), "unwritten.gguf", 14, (hadal_config*)(void*)at->model, out_, error));
+#endif
+  EXPECT(is_filled(out_, sizeof out_, sizeof(uint32_t)));
+}
+
+static void try_hadal_convert(const struct objects* at) {
+  (void)at;
+  hadal_request* out_[1];
+  fill(out_, sizeof out_);
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_convert(NULL, at->path, strlen(at->path), "unwritten.gguf", 14, NULL, out_, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_convert(at->runtime, NULL, 3, "unwritten.gguf", 14, NULL, out_, error));
+  REFUSES(ANY_ERROR, hadal_convert(at->runtime, at->path, SIZE_MAX, "unwritten.gguf", 14, NULL, out_, error));
+  REFUSES(ANY_ERROR, hadal_convert(at->runtime, "\xff\xfe", 2, "unwritten.gguf", 14, NULL, out_, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_convert(at->runtime, at->path, strlen(at->path), NULL, 3, NULL, out_, error));
+  REFUSES(ANY_ERROR, hadal_convert(at->runtime, at->path, strlen(at->path), "unwritten.gguf", SIZE_MAX, NULL, out_, error));
+  REFUSES(ANY_ERROR, hadal_convert(at->runtime, at->path, strlen(at->path), "\xff\xfe", 2, NULL, out_, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_convert(at->runtime, at->path, strlen(at->path), "unwritten.gguf", 14, NULL, NULL, error));
+#ifdef HADAL_CHECKED_HANDLES
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_convert(at->freed_runtime, at->path, strlen(at->path), "unwritten.gguf", 14, NULL, out_, error));
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_convert((hadal_runtime*)(void*)at->model, at->path, strlen(at->path), "unwritten.gguf", 14, NULL, out_, error));
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_convert(at->runtime, at->path, strlen(at->path), "unwritten.gguf", 14, at->freed_config, out_, error));
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_convert(at->runtime, at->path, strlen(at->path), "unwritten.gguf", 14, (hadal_config*)(void*)at->model, out_, error));
+#endif
+  EXPECT(is_filled(out_, sizeof out_, 0));
 }
 
 static void try_hadal_tokenizer_encode(const struct objects* at) {
@@ -735,8 +796,11 @@ void try_bad_arguments(const struct objects* at) {
   try_hadal_model_load(at);
   try_hadal_model_metadata(at);
   try_hadal_model_profile(at);
+  try_hadal_model_save_imatrix(at);
   try_hadal_model_tokenizer(at);
   try_hadal_model_free(at);
+  try_hadal_convert_plan(at);
+  try_hadal_convert(at);
   try_hadal_tokenizer_encode(at);
   try_hadal_tokenizer_decode(at);
   try_hadal_tokenizer_free(at);

@@ -7,6 +7,7 @@ const float some_logits[3] = {0.5f, 0.25f, 1.0f};
 hadal_option_desc empty_option_desc;
 hadal_memory_plan empty_memory_plan;
 hadal_op_profile empty_op_profile;
+hadal_convert_sizes empty_convert_sizes;
 hadal_event empty_event;
 hadal_stats empty_stats;
 const hadal_allocator empty_allocator;

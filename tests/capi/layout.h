@@ -93,6 +93,20 @@ HADAL_LAYOUT(offsetof(hadal_op_profile, ns) == 16);
 HADAL_LAYOUT(offsetof(hadal_op_profile, bytes) == 24);
 HADAL_LAYOUT(offsetof(hadal_op_profile, multiplications) == 32);
 
+HADAL_LAYOUT(sizeof(hadal_convert_sizes) == 88);
+HADAL_LAYOUT(offsetof(hadal_convert_sizes, struct_size) == 0);
+HADAL_LAYOUT(offsetof(hadal_convert_sizes, flags) == 4);
+HADAL_LAYOUT(offsetof(hadal_convert_sizes, read_bytes) == 8);
+HADAL_LAYOUT(offsetof(hadal_convert_sizes, write_bytes) == 16);
+HADAL_LAYOUT(offsetof(hadal_convert_sizes, free_bytes) == 24);
+HADAL_LAYOUT(offsetof(hadal_convert_sizes, largest_file_bytes) == 32);
+HADAL_LAYOUT(offsetof(hadal_convert_sizes, work_bytes) == 40);
+HADAL_LAYOUT(offsetof(hadal_convert_sizes, files) == 48);
+HADAL_LAYOUT(offsetof(hadal_convert_sizes, tensors) == 56);
+HADAL_LAYOUT(offsetof(hadal_convert_sizes, encoded_tensors) == 64);
+HADAL_LAYOUT(offsetof(hadal_convert_sizes, substituted_tensors) == 72);
+HADAL_LAYOUT(offsetof(hadal_convert_sizes, requantised_tensors) == 80);
+
 HADAL_LAYOUT(sizeof(hadal_event) == 56);
 HADAL_LAYOUT(offsetof(hadal_event, struct_size) == 0);
 HADAL_LAYOUT(offsetof(hadal_event, kind) == 4);

@@ -80,7 +80,8 @@ static void test_option(hadal_runtime* runtime, int32_t key, const char* name, i
                             HADAL_SCOPE_MODEL,
                             HADAL_SCOPE_SESSION,
                             HADAL_SCOPE_SAMPLER,
-                            HADAL_SCOPE_REQUEST};
+                            HADAL_SCOPE_REQUEST,
+                            HADAL_SCOPE_CONVERT};
   const int is_limit = key >= 900;
   EXPECT(is_limit ? option.scope == HADAL_SCOPE_MODEL || option.scope == HADAL_SCOPE_SESSION
                   : option.scope == scopes[key / 100]);
