@@ -1,54 +1,57 @@
+// encode_row: plain types here, packed ones through the table of their encoders.
 #include "lib/tensor/block_encoders.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "lib/base/float_formats.hpp"
 #include "lib/base/status.hpp"
+#include "lib/tensor/block_encoder_parts.hpp"
 
 namespace hadal {
 namespace {
 
 void store(uint16_t bits, std::byte* to) { std::memcpy(to, &bits, sizeof bits); }
 
-// The largest magnitude becomes 127.
-void encode_q8_0(const float* x, std::byte* block) {
-  float largest = 0.0f;
-  for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(x[i]));
-  const float d = largest / 127.0f;
-  const float inverse = d == 0.0f ? 0.0f : 1.0f / d;
-  store(f16_from_float(d), block);
-  for (int i = 0; i < 32; ++i)
-    block[2 + i] = static_cast<std::byte>(static_cast<int8_t>(std::lround(x[i] * inverse)));
+encoders::EncodeRow block_encoder(DType dtype) {
+  switch (dtype) {
+    case DType::kQ4_0: return encoders::encode_q4_0;
+    case DType::kQ4_1: return encoders::encode_q4_1;
+    case DType::kQ5_0: return encoders::encode_q5_0;
+    case DType::kQ5_1: return encoders::encode_q5_1;
+    case DType::kQ8_0: return encoders::encode_q8_0;
+    case DType::kIQ4_NL: return encoders::encode_iq4_nl;
+    case DType::kQ2_K: return encoders::encode_q2_k;
+    case DType::kQ3_K: return encoders::encode_q3_k;
+    case DType::kQ4_K: return encoders::encode_q4_k;
+    case DType::kQ5_K: return encoders::encode_q5_k;
+    case DType::kQ6_K: return encoders::encode_q6_k;
+    case DType::kIQ4_XS: return encoders::encode_iq4_xs;
+    default: return nullptr;
+  }
+}
+
+bool is_plain(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
 }
 
 }  // namespace
 
-bool can_encode(DType dtype) {
-  switch (dtype) {
-    case DType::kF32:
-    case DType::kF16:
-    case DType::kBF16:
-    case DType::kQ8_0: return true;
-    default: return false;
-  }
-}
+bool can_encode(DType dtype) { return is_plain(dtype) || block_encoder(dtype) != nullptr; }
 
 void encode_row(DType dtype, const float* from, int64_t n_elements, const float* importance,
                 std::byte* to) {
   HADAL_CHECK(can_encode(dtype) && n_elements % info(dtype).block_elements == 0);
-  static_cast<void>(importance);
   switch (dtype) {
-    case DType::kF32: std::memcpy(to, from, static_cast<size_t>(n_elements) * sizeof(float)); break;
+    case DType::kF32:
+      if (n_elements > 0) std::memcpy(to, from, static_cast<size_t>(n_elements) * sizeof(float));
+      break;
     case DType::kF16:
       for (int64_t i = 0; i < n_elements; ++i) store(f16_from_float(from[i]), to + 2 * i);
       break;
     case DType::kBF16:
       for (int64_t i = 0; i < n_elements; ++i) store(bf16_from_float(from[i]), to + 2 * i);
       break;
-    default:  // q8_0
-      for (int64_t i = 0; i < n_elements; i += 32) encode_q8_0(from + i, to + i / 32 * 34);
+    default: block_encoder(dtype)(from, n_elements, importance, reinterpret_cast<uint8_t*>(to));
   }
 }
 
