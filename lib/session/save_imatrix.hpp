@@ -8,7 +8,7 @@
 namespace hadal {
 
 struct SaveImatrixOptions {
-  std::string dataset;        // what the text was called; may be empty
+  std::string dataset{};      // what the text was called; may be empty
   uint32_t chunk_size = 512;  // tokens that count as one chunk
   bool as_dat = false;        // in the layout of before
   bool with_head = false;     // lm_head too
