@@ -566,6 +566,31 @@ class Perplexity(unittest.TestCase):
         self.assertIn(b"same tokenizer", done.stderr)
 
 
+class Quantised(unittest.TestCase):
+    """Files of block formats against the same weights, decoded one by one into an f32 file."""
+
+    def test_kernels_give_the_perplexity_of_the_decoded_weights(self):
+        text = heldout("small_talk")[0][:6000].encode()
+        with tempfile.TemporaryDirectory() as folder:
+            blocks, plain = os.path.join(folder, "blocks.gguf"), os.path.join(folder, "plain.gguf")
+
+            def nll(model, *flags):
+                done = hadal("perplexity", "-m", model, "-f", "-", "--all-tokens", "-t", "2", "-q",
+                             "--json", *flags, stdin=text)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                return json.loads(done.stdout)["nll"]["value"]
+
+            for kind in ["q4_k_m", "q2_k_xs", "q3_k_m", "iq4_xs"]:
+                for source, to, into in [(MODEL, blocks, kind), (blocks, plain, "f32")]:
+                    done = hadal("convert", source, to, "--type", into, "--mtp", "drop", "--force", "-q")
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertLess(os.path.getsize(blocks), os.path.getsize(plain) / 5)
+                exact = nll(plain)
+                # A tenth of what is asked for, a perplexity within a thousandth.
+                self.assertAlmostEqual(nll(blocks, "--cpu-activations", "f32"), exact, delta=1e-4)
+                self.assertAlmostEqual(nll(blocks), exact, delta=0.01)
+
+
 class Imatrix(unittest.TestCase):
     def test_is_written_and_added_to(self):
         text = heldout("small_talk")[0][:3000].encode()
