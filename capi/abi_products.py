@@ -99,10 +99,10 @@ def options_h(header):
 
 # Texts that are right for the parameter of this name.
 GOOD_TEXT = {'name': 'temperature', 'path': None, 'from': None, 'to': 'unwritten.gguf',
-             'key': 'general.architecture', 'text': 'Once',
+             'dataset': 'tales', 'key': 'general.architecture', 'text': 'Once',
              'role': 'user', 'content': 'Hi', 'json': '{\\"role\\":\\"user\\",\\"content\\":\\"Hi\\"}'}
 GOOD_SCALAR = {'flags': '0', 'value': '1', 'draw': '0', 'length': '0', 'budget_ns': '0',
-               'timeout_ns': '0', 'position': 'at->position', 'status': '0', 'index': '0',
+               'chunk_size': '0', 'timeout_ns': '0', 'position': 'at->position', 'status': '0', 'index': '0',
                'key': 'HADAL_OPT_TOP_K'}
 GOOD_KEY = {'hadal_config_set_f64': 'HADAL_OPT_TOP_P', 'hadal_config_set_str': 'HADAL_OPT_BACKEND'}
 # Any bytes are welcome here.

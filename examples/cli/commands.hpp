@@ -81,10 +81,20 @@ struct PerplexityCommand {
   void check() const;
 };
 
+struct ImatrixCommand {
+  void add_to(CLI::App& app);
+  int run();
+  Options options;
+  std::string text, output;
+  int64_t context = 512, n_windows = 0;
+  bool add = false, with_head = false, no_bos = false;
+};
+
 // The whole file; "-" is stdin. Failure.
 std::string read_text_file(const std::string& path);
 // What texts begin with, if the model wants it.
 std::optional<int32_t> bos_of(const hadal::Model& model);
+
 // What the commands that write checkpoints share.
 struct ConversionPaths {
   void add_to(CLI::App& app);

@@ -41,6 +41,7 @@ int dispatch(int argc, char** argv) {
   VerifyCommand verify;
   BenchCommand bench;
   PerplexityCommand perplexity;
+  ImatrixCommand imatrix;
   ConvertCommand convert;
   QuantiseCommand quantise;
   CastCommand cast;
@@ -62,6 +63,7 @@ int dispatch(int argc, char** argv) {
   add("inspect", "Metadata, tensors, sizes and memory of a file", inspect);
   add("verify", "Check a file or directory: what is wrong with it, and what to do", verify);
   add("bench", "Tokens per second of a file on this machine", bench);
+  add("imatrix", "Measure with a text what matters most when weights lose bits", imatrix);
   add("perplexity", "How likely a model holds a text, and how far it is from another", perplexity);
   add("convert", "Write a GGUF file from a directory of safetensors or a GGUF file", convert);
   add("quantise", "Write a file in another type", quantise)->alias("quantize");

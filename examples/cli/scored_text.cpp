@@ -23,7 +23,7 @@ std::vector<Window> all_scored_windows(const std::vector<int32_t>& text, std::op
   std::vector<Window> windows;
   for (size_t scored = 0; scored < text.size();) {
     const size_t end = std::min(scored == 0 ? room : scored + step, text.size());
-    const size_t first = end - std::min(end, room);
+    const size_t first = stride == 0 ? scored : end - std::min(end, room);
     Window window;
     if (bos) window.tokens.push_back(*bos);
     window.tokens.insert(window.tokens.end(), text.begin() + static_cast<ptrdiff_t>(first),

@@ -23,9 +23,9 @@ std::vector<Window> half_scored_windows(const std::vector<int32_t>& text,
                                         std::optional<int32_t> bos, size_t context);
 
 // Every token of the text is scored once. A window begins `stride` tokens behind the one before it,
-// and scores those that the ones before it have not scored; with a stride of 0 windows follow each
-// other. BOS stands in front of each, besides the text. Without one, a token that nothing stands
-// before is not scored.
+// and scores those that the ones before it have not scored; the last one ends with the text. With a
+// stride of 0 windows follow each other, and the last one is shorter. BOS stands in front of each,
+// besides the text. Without one, a token that nothing stands before is not scored.
 std::vector<Window> all_scored_windows(const std::vector<int32_t>& text, std::optional<int32_t> bos,
                                        size_t context, size_t stride);
 

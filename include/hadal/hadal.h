@@ -406,6 +406,23 @@ typedef struct hadal_op_profile { /* written by us; sums since the model was loa
 HADAL_API const char* hadal_model_profile(const hadal_model* model, size_t index,
                                           hadal_op_profile* out);
 
+enum {
+  HADAL_IMATRIX_DAT = 1,  /* the layout of files before GGUF's, which older programs read */
+  HADAL_IMATRIX_HEAD = 2, /* lm_head too: it sees the tokens whose logits were asked for only, all
+                             of them under HADAL_OPT_KEEP_LOGITS */
+  HADAL_IMATRIX_ADD = 4 /* add to what the file holds, if it is there: one matrix of several runs */
+};
+/* Writes the importance matrix of all that a model loaded with HADAL_OPT_IMATRIX has computed: the
+ * mean square of every input of every weight, of each expert over the tokens that chose it. The
+ * file is llama.cpp's, its names are those of GGUF; HADAL_OPT_CONVERT_IMATRIX reads it. dataset
+ * names the text in it and may be empty; chunk_size is how many tokens it counts as a chunk, 0 for
+ * 512. E_INVALID_ARGUMENT without the option, and before anything is computed; E_FORMAT if what is
+ * to be added to is of another model; E_IO, E_NO_SPACE: no file is left. [any] */
+HADAL_API hadal_status hadal_model_save_imatrix(const hadal_model* model, const char* to,
+                                                size_t to_size, const char* dataset,
+                                                size_t dataset_size, int32_t chunk_size,
+                                                int32_t flags, hadal_error** error);
+
 /* The model's tokenizer; it outlives the weights. [any] */
 HADAL_API hadal_status hadal_model_tokenizer(hadal_model* model, hadal_tokenizer** out,
                                              hadal_error** error);

@@ -594,6 +594,12 @@ class Model : public detail::Owner<hadal_model, hadal_model_free> {
     }
     return lines;
   }
+  // HADAL_IMATRIX_*; of a model loaded with the option "imatrix".
+  Returns<void> save_imatrix(std::string_view path, std::string_view dataset = {},
+                             int32_t chunk_size = 0, int32_t flags = 0) const {
+    return detail::check(hadal_model_save_imatrix, get(), path.data(), path.size(), dataset.data(),
+                         dataset.size(), chunk_size, flags);
+  }
   Returns<Tokenizer> tokenizer() const {
     return detail::make<Tokenizer>(hadal_model_tokenizer, get());
   }

@@ -97,12 +97,14 @@ absl::Status Imatrix::merge(const Imatrix& other) {
   for (const auto& [tensor, entry] : other.entries_) {
     HADAL_RETURN_IF_ERROR(combine(tensor, entry));
   }
-  for (const std::string& name : other.datasets) {
-    if (std::find(datasets.begin(), datasets.end(), name) == datasets.end()) {
-      datasets.push_back(name);
-    }
-  }
+  for (const std::string& name : other.datasets) add_dataset(name);
   return absl::OkStatus();
+}
+
+void Imatrix::add_dataset(const std::string& name) {
+  if (std::find(datasets.begin(), datasets.end(), name) == datasets.end()) {
+    datasets.push_back(name);
+  }
 }
 
 uint64_t Imatrix::most_rows() const {

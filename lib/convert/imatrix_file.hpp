@@ -28,6 +28,9 @@ class Imatrix : public Importance {
   static absl::StatusOr<Imatrix> read(FileSystem& files, absl::string_view path,
                                       const CheckpointOptions& limits = {});
 
+  static absl::StatusOr<Imatrix> parse(std::shared_ptr<const File> file,
+                                       const CheckpointOptions& limits = {});
+
   // Mean squares of the inputs of a weight, by its name in GGUF files: [cols] or [slices, cols],
   // slice by slice. Slices that nothing went into have ones. Empty where nothing is known.
   std::span<const float> find(absl::string_view tensor) const override;
@@ -43,8 +46,9 @@ class Imatrix : public Importance {
   uint64_t most_rows() const;  // that went into a slice
   int64_t n_empty_slices() const;
 
-  std::vector<std::string> datasets;  // what the texts were called
-  uint32_t chunk_size = 512;          // tokens that count as one chunk
+  void add_dataset(const std::string& name);  // once
+  std::vector<std::string> datasets;          // what the texts were called
+  uint32_t chunk_size = 512;                  // tokens that count as one chunk
 
   // Gives the bytes of a file to `sink`, a piece at a time.
   using Sink = std::function<absl::Status(std::span<const std::byte>)>;

@@ -198,6 +198,11 @@ class ImatrixReader {
 absl::StatusOr<Imatrix> Imatrix::read(FileSystem& files, absl::string_view path,
                                       const CheckpointOptions& limits) {
   HADAL_ASSIGN_OR_RETURN(std::shared_ptr<const File> file, files.open(path));
+  return parse(std::move(file), limits);
+}
+
+absl::StatusOr<Imatrix> Imatrix::parse(std::shared_ptr<const File> file,
+                                       const CheckpointOptions& limits) {
   return ImatrixReader(std::move(file), limits).read();
 }
 

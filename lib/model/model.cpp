@@ -189,8 +189,11 @@ absl::StatusOr<MemoryPlan> plan_memory(const Resources& resources, absl::string_
     return static_cast<uint64_t>(pages + pages / 2) * sizeof(int32_t);
   };
   const int32_t rows = rows_of_a_chunk(config, options);
-  HADAL_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend,
+  HADAL_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend,
                          make_backend(options.backend, resources.memory, resources.executor));
+  if (options.imatrix) {
+    backend = std::make_unique<ImatrixBackend>(std::move(backend), resources.memory);
+  }
   const LatentCache cache(*backend, config, config.num_hidden_layers, backend->usual_cache_type());
   const auto cache_bytes = [&](int64_t context) {
     return static_cast<uint64_t>((context + kPageSize - 1) / kPageSize * cache.page_bytes());

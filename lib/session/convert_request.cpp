@@ -3,6 +3,7 @@
 #include <span>
 #include <utility>
 
+#include "lib/convert/imatrix_file.hpp"
 #include "lib/convert/mix.hpp"
 #include "lib/session/load_request.hpp"
 
@@ -37,15 +38,6 @@ constexpr Word<KvBForm> kKvB[] = {{"auto", KvBForm::kAuto},
                                   {"joint", KvBForm::kJoint},
                                   {"keep", KvBForm::kKeep}};
 
-// The reader of importance matrices belongs here.
-absl::StatusOr<std::shared_ptr<const Importance>> open_importance(FileSystem& files,
-                                                                  const std::string& path) {
-  HADAL_RETURN_IF_ERROR(files.open(path).status());
-  return fail(HADAL_E_UNSUPPORTED,
-              absl::StrCat(path, ": this version cannot read importance matrices"),
-              "Leave out the option convert_imatrix.");
-}
-
 }  // namespace
 
 absl::StatusOr<ConversionOptions> conversion_options(const Runtime& runtime, const Config& config) {
@@ -65,8 +57,9 @@ absl::StatusOr<ConversionOptions> conversion_options(const Runtime& runtime, con
   options.overwrite = config.i64(HADAL_OPT_CONVERT_OVERWRITE) != 0;
   const std::string imatrix = config.str(HADAL_OPT_CONVERT_IMATRIX);
   if (!imatrix.empty()) {
-    HADAL_ASSIGN_OR_RETURN(options.importance,
-                           open_importance(*runtime.resources().files, imatrix));
+    HADAL_ASSIGN_OR_RETURN(Imatrix read,
+                           Imatrix::read(*runtime.resources().files, imatrix, options.checkpoint));
+    options.importance = std::make_shared<Imatrix>(std::move(read));
   }
   return options;
 }

@@ -215,6 +215,41 @@ TEST_P(MoeFfnTest, ARowHasTheSameBitsInEveryBatchAndOnAnyNumberOfThreads) {
   }
 }
 
+// Who asks for it sees what goes into down_proj, choice by choice; the results have the same bits.
+TEST_P(MoeFfnTest, ShowsWhatGoesIntoDownProj) {
+  const Experts experts = Experts::random(DType::kF16, 5, 96, 64);
+  for (const int64_t n_rows : {1, 7, 20}) {
+    const Matrix x = test::random_matrix(n_rows, 64, 8);
+    const Routing routing = Routing::random(n_rows, 5, 3);
+    test::Workbench bench(backend());
+    const Tensor out = bench.empty(n_rows, 64), inner = bench.empty(n_rows * 3, 96);
+    backend().moe_ffn({.x = bench.put(x),
+                       .expert_ids = bench.put(routing.ids, 3),
+                       .expert_weights = bench.put(routing.weights),
+                       .gate_proj = &bench.upload(experts.gate),
+                       .up_proj = &bench.upload(experts.up),
+                       .down_proj = &bench.upload(experts.down),
+                       .out = out,
+                       .inner = inner});
+    EXPECT_TRUE(test::is_same(bench.get(out), moe_ffn(backend(), x, experts, routing)));
+    const Matrix shown = bench.get(inner);
+    for (int64_t i = 0; i < n_rows * 3; ++i) {
+      const auto expert = routing.ids[static_cast<size_t>(i)];
+      const Matrix row = x.some_rows(i / 3, 1);
+      auto expected = test::expected_matmul(row, experts.up.decoded(expert));
+      const auto gate = test::expected_matmul(row, experts.gate.decoded(expert));
+      for (size_t c = 0; c < expected.values.size(); ++c) {
+        const double silu = gate.values[c] / (1.0 + std::exp(-gate.values[c]));
+        expected.values[c] *= silu;
+        expected.magnitudes[c] *= std::max(1.0, gate.magnitudes[c]);
+      }
+      EXPECT_TRUE(test::is_near(
+          shown.some_rows(i, 1), expected,
+          tolerance(test::kExpertsTolerance, test::kRoundedExpertsTolerance, DType::kF16)));
+    }
+  }
+}
+
 TEST_P(MoeFfnTest, AnExpertThatIsNotThereIsAnInternalError) {
   const Experts experts = Experts::random(DType::kF32, 3, 2, 2);
   for (const int32_t id : {-1, 3}) {

@@ -259,6 +259,23 @@ static void try_hadal_model_profile(const struct objects* at) {
   EXPECT(is_filled(out_, sizeof out_, sizeof(uint32_t)));
 }
 
+static void try_hadal_model_save_imatrix(const struct objects* at) {
+  (void)at;
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_model_save_imatrix(NULL, "unwritten.gguf", 14, "tales", 5, 0, 0, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_model_save_imatrix(at->model, NULL, 3, "tales", 5, 0, 0, error));
+  REFUSES(ANY_ERROR, hadal_model_save_imatrix(at->model, "unwritten.gguf", SIZE_MAX, "tales", 5, 0, 0, error));
+  REFUSES(ANY_ERROR, hadal_model_save_imatrix(at->model, "\xff\xfe", 2, "tales", 5, 0, 0, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_model_save_imatrix(at->model, "unwritten.gguf", 14, NULL, 3, 0, 0, error));
+  REFUSES(ANY_ERROR, hadal_model_save_imatrix(at->model, "unwritten.gguf", 14, "tales", SIZE_MAX, 0, 0, error));
+  REFUSES(ANY_ERROR, hadal_model_save_imatrix(at->model, "unwritten.gguf", 14, "\xff\xfe", 2, 0, 0, error));
+  REFUSES(ANY_ERROR, hadal_model_save_imatrix(at->model, "unwritten.gguf", 14, "tales", 5, 0, INT32_MIN, error));
+  REFUSES(ANY_ERROR, hadal_model_save_imatrix(at->model, "unwritten.gguf", 14, "tales", 5, 0, 1 << 30, error));
+#ifdef HADAL_CHECKED_HANDLES
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_model_save_imatrix(at->freed_model, "unwritten.gguf", 14, "tales", 5, 0, 0, error));
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_model_save_imatrix((hadal_model*)(void*)at->session, "unwritten.gguf", 14, "tales", 5, 0, 0, error));
+#endif
+}
+
 static void try_hadal_model_tokenizer(const struct objects* at) {
   (void)at;
   hadal_tokenizer* out_[1];
@@ -798,6 +815,7 @@ void try_bad_arguments(const struct objects* at) {
   try_hadal_model_verify(at);
   try_hadal_model_metadata(at);
   try_hadal_model_profile(at);
+  try_hadal_model_save_imatrix(at);
   try_hadal_model_tokenizer(at);
   try_hadal_model_free(at);
   try_hadal_convert_plan(at);

@@ -415,6 +415,43 @@ static void test_cancel(const struct walk* walk) {
   hadal_session_free(session);
 }
 
+/* The importance matrix of a model that measures, and of one that does not. */
+static void test_imatrix(const struct walk* walk, const char* path) {
+  static const char kFile[] = "capi_test.imatrix";
+  hadal_config* measure = config_i64(HADAL_OPT_IMATRIX, 1);
+  hadal_model* model = load_model(walk->runtime, path, measure);
+  const size_t size = strlen(kFile);
+  remove(kFile);
+  FAILS(HADAL_E_INVALID_ARGUMENT,
+        hadal_model_save_imatrix(walk->model, kFile, size, NULL, 0, 0, 0, error));
+  FAILS(HADAL_E_INVALID_ARGUMENT,
+        hadal_model_save_imatrix(model, kFile, size, NULL, 0, 0, 0, error)); /* nothing computed */
+  hadal_session* session = new_session(model, kPrompt);
+  hadal_request* prefill = NULL;
+  MUST(hadal_session_prefill(session, NULL, &prefill, error));
+  EXPECT(run_to_end(prefill) == HADAL_DONE);
+  hadal_request_free(prefill);
+  FAILS(HADAL_E_INVALID_ARGUMENT,
+        hadal_model_save_imatrix(model, kFile, size, NULL, 0, -1, 0, error));
+  FAILS(HADAL_E_INVALID_ARGUMENT,
+        hadal_model_save_imatrix(model, kFile, size, NULL, 0, 0, 64, error));
+  EXPECT(fopen(kFile, "rb") == NULL);
+  for (int32_t flags = 0; flags < 8; ++flags) {
+    if ((flags & HADAL_IMATRIX_ADD) == 0) remove(kFile);
+    MUST(hadal_model_save_imatrix(model, kFile, size, "prompt", 6, 100, flags, error));
+    FILE* file = fopen(kFile, "rb");
+    char magic[4] = "";
+    EXPECT(file != NULL && fread(magic, 1, 4, file) == 4);
+    EXPECT((memcmp(magic, "GGUF", 4) == 0) == ((flags & HADAL_IMATRIX_DAT) == 0));
+    if (file != NULL) fclose(file);
+  }
+  FAILS(ANY_ERROR, hadal_model_save_imatrix(model, "no/such/folder/x", 16, "", 0, 0, 0, error));
+  remove(kFile);
+  hadal_session_free(session);
+  hadal_model_free(model);
+  hadal_config_free(measure);
+}
+
 /* Sums of all lines. names has those of earlier calls: a line keeps its name and its index. */
 static hadal_op_profile profile_of(const hadal_model* model, const char* names[kMaxTokens]) {
   hadal_op_profile sum = {.struct_size = sizeof sum}, line = {.struct_size = sizeof line};
@@ -557,6 +594,7 @@ int main(int argc, char** argv) {
     test_callback(&walk);
     test_cancel(&walk);
     test_profile(&walk, argv[1]);
+    test_imatrix(&walk, argv[1]);
     test_chat(&walk);
     test_step(&walk, threads);
     walk_end(&walk);

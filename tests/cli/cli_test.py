@@ -4,6 +4,7 @@ Usage: cli_test.py PROGRAM MODEL. Terminal parts run on a pseudo-terminal of the
 """
 
 import json
+import math
 import os
 import pty
 import re
@@ -492,6 +493,189 @@ class Verify(unittest.TestCase):
         done = hadal("run", "-m", toy, "--mtp", toy, "-p", "x")
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"found no MTP layer", done.stderr)
+
+
+def heldout(name):
+    """A text that the story model has not seen, and its mean negative log-likelihood, computed in
+    float64: windows of 511 tokens behind BOS, every token scored."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden", "story")
+    with open(os.path.join(folder, "heldout.json"), encoding="utf-8") as file:
+        text = json.load(file)[name]["text"]
+    with open(os.path.join(folder, "heldout-q8_0.json"), encoding="utf-8") as file:
+        return text, json.load(file)[name]["mean_nll"]
+
+
+class Perplexity(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.text, self.nll = heldout("small_talk")
+        self.file = self.path("text")
+        with open(self.file, "w", encoding="utf-8") as file:
+            file.write(self.text)
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def told(self, *flags, **more):
+        done = hadal("perplexity", "-m", MODEL, "-t", "2", "--json", *flags, **more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_of_a_whole_text_is_what_float64_says(self):
+        told = self.told("--text", self.file, "--all-tokens", "--cpu-activations", "f32")
+        self.assertEqual(told["scored"], 11722)
+        self.assertEqual(told["tokens"], 11722)
+        self.assertAlmostEqual(told["nll"]["value"], self.nll, delta=1e-4)
+        self.assertAlmostEqual(told["perplexity"]["value"], math.exp(self.nll), delta=3e-4)
+        bits = self.nll * 11722 / math.log(2) / len(self.text.encode())
+        self.assertAlmostEqual(told["bits_per_byte"], bits, delta=1e-4)
+        self.assertEqual(len(told["nll_of_windows"]), told["windows"])
+
+    def test_second_halves_as_llama_perplexity_scores_them(self):
+        told = self.told("-f", self.file, "-c", "256", "--chunks", "3")
+        self.assertEqual(told["windows"], 3)
+        self.assertEqual(told["scored"], 3 * (256 - 128 - 1))
+        mean = sum(told["nll_of_windows"]) / 3
+        self.assertAlmostEqual(told["nll"]["value"], mean, places=9)
+        self.assertGreater(told["nll"]["error"], 0)
+
+    def test_a_stride_scores_every_token_once(self):
+        short = self.text[:2000].encode()
+        plain = self.told("-f", "-", "--all-tokens", "-c", "128", stdin=short)
+        strided = self.told("-f", "-", "--stride", "32", "-c", "128", stdin=short)
+        self.assertEqual(strided["scored"], plain["scored"])
+        self.assertEqual(strided["scored"], strided["tokens"])
+        self.assertGreater(strided["windows"], 2 * plain["windows"])
+        # More to go by: no worse but by chance.
+        self.assertLess(strided["nll"]["value"], plain["nll"]["value"] + 0.02)
+
+    def test_a_model_is_no_distance_from_itself(self):
+        told = self.told("-f", self.file, "-c", "128", "--chunks", "2", "--against", MODEL,
+                         "--save-logits", self.path("logits"))["against"]
+        self.assertEqual(told["kl"]["value"], 0)
+        self.assertEqual(told["same_best"]["value"], 1)
+        self.assertEqual(told["absolute_dp"]["value"], 0)
+        self.assertEqual(told["perplexity_ratio"]["value"], 1)
+        size = 8 + 3 * 4 + 2 * 128 * 4
+        words = (os.path.getsize(self.path("logits")) - size) / (2 * (128 - 64 - 1)) / 2 - 4
+        again = self.told("--against-logits", self.path("logits"))
+        self.assertEqual(again["scored"], 2 * (128 - 64 - 1))
+        self.assertEqual(words % 2, 0)
+        self.assertLess(abs(again["against"]["kl"]["value"]), 1e-5)
+        self.assertEqual(again["against"]["same_best"]["value"], 1)
+        self.assertAlmostEqual(again["against"]["perplexity_ratio"]["value"], 1, delta=1e-4)
+
+    def test_rounded_activations_are_a_small_distance(self):
+        self.told("-f", self.file, "-c", "128", "--chunks", "2", "--cpu-activations", "f32",
+                  "--save-logits", self.path("logits"))
+        told = self.told("--against-logits", self.path("logits"))["against"]
+        self.assertGreater(told["kl"]["value"], 0)
+        self.assertLess(told["kl"]["value"], 0.01)
+        self.assertLessEqual(told["kl_median"], told["kl_99_percent"])
+        self.assertLessEqual(told["kl_99_percent"], told["kl_most"])
+        self.assertGreater(told["same_best"]["value"], 0.95)
+        done = hadal("perplexity", "-m", MODEL, "--against-logits", self.path("logits"))
+        self.assertRegex(done.stdout.decode(), r"\nkl +[0-9.]+ \+- [0-9.]+ mean")
+
+    def test_damaged_files_of_logits_are_refused(self):
+        self.told("-f", self.file, "-c", "64", "--chunks", "1", "--save-logits", self.path("good"))
+        with open(self.path("good"), "rb") as file:
+            good = file.read()
+        bad = {"cut off": good[:-1], "empty": b"", "another": b"GGUF" + good[4:],
+               "context": good[:8] + b"\xff\xff\xff\x7f" + good[12:],
+               "windows": good[:16] + b"\xff\xff\xff\x7f" + good[20:],
+               "words": good[:12] + b"\x01\x00\x00\x00" + good[16:],
+               "token": good[:20] + b"\xff\xff\xff\xff" + good[24:],
+               "not finite": good[:20 + 64 * 4] + b"\xff" * 8 + good[28 + 64 * 4:]}
+        for how, data in bad.items():
+            with open(self.path("bad"), "wb") as file:
+                file.write(data)
+            done = hadal("perplexity", "-m", MODEL, "--against-logits", self.path("bad"))
+            self.assertEqual(done.returncode, 1, how)
+            self.assertIn(b"bad: ", done.stderr, how)
+
+    def test_what_makes_no_sense_is_a_usage_error(self):
+        for flags in [[], ["-f", self.file, "-c", "3"], ["-f", self.file, "--stride", "512"],
+                      ["-f", self.file, "--stride", "0"], ["-f", self.file, "--chunks", "-1"],
+                      ["-f", self.file, "--all-tokens", "--stride", "8"],
+                      ["-f", self.file, "--all-tokens", "--save-logits", "x"],
+                      ["-f", self.file, "--against-logits", "x"],
+                      ["-f", self.file, "--against", "a", "--against-logits", "b"],
+                      ["--against-logits", "x", "-c", "64"]]:
+            done = hadal("perplexity", "-m", MODEL, *flags)
+            self.assertEqual(done.returncode, 2, (flags, done.stderr))
+        for flags in [["-f", self.path("none")], ["-f", "-"], ["--against-logits", self.path("no")]]:
+            done = hadal("perplexity", "-m", MODEL, *flags, stdin=b"short")
+            self.assertEqual(done.returncode, 1, (flags, done.stderr))
+
+    def test_models_with_other_words_are_not_compared(self):
+        toy = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden", "toys", "v3",
+                           "v3-f32.gguf")
+        done = hadal("perplexity", "-m", MODEL, "-f", self.file, "--against", toy)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"same tokenizer", done.stderr)
+
+
+class Quantised(unittest.TestCase):
+    """Files of block formats against the same weights, decoded one by one into an f32 file."""
+
+    def test_kernels_give_the_perplexity_of_the_decoded_weights(self):
+        text = heldout("small_talk")[0][:6000].encode()
+        with tempfile.TemporaryDirectory() as folder:
+            blocks, plain = os.path.join(folder, "blocks.gguf"), os.path.join(folder, "plain.gguf")
+
+            def nll(model, *flags):
+                done = hadal("perplexity", "-m", model, "-f", "-", "--all-tokens", "-t", "2", "-q",
+                             "--json", *flags, stdin=text)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                return json.loads(done.stdout)["nll"]["value"]
+
+            for kind in ["q4_k_m", "q2_k_xs", "q3_k_m", "iq4_xs"]:
+                for source, to, into in [(MODEL, blocks, kind), (blocks, plain, "f32")]:
+                    done = hadal("convert", source, to, "--type", into, "--mtp", "drop", "--force", "-q")
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertLess(os.path.getsize(blocks), os.path.getsize(plain) / 5)
+                exact = nll(plain)
+                # A tenth of what is asked for, a perplexity within a thousandth.
+                self.assertAlmostEqual(nll(blocks, "--cpu-activations", "f32"), exact, delta=1e-4)
+                self.assertAlmostEqual(nll(blocks), exact, delta=0.01)
+
+
+class Imatrix(unittest.TestCase):
+    def test_is_written_and_added_to(self):
+        text = heldout("small_talk")[0][:3000].encode()
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "story.imatrix")
+            told = json.loads(hadal("imatrix", "-m", MODEL, "-f", "-", "-o", out, "-c", "128",
+                                    "--json", "-q", stdin=text).stdout)
+            self.assertGreater(told["tokens"], 500)
+            self.assertGreater(told["windows"], 4)
+            with open(out, "rb") as file:
+                first = file.read()
+            self.assertTrue(first.startswith(b"GGUF"))
+            self.assertTrue(b"ffn_down_exps.weight.in_sum2" in first)
+            self.assertIsNone(re.search(rb"\0output\.weight\.in_sum2", first))
+            done = hadal("imatrix", "-m", MODEL, "-f", "-", "-o", out, "--chunks", "2", "--add",
+                         "--process-output", "-q", stdin=text)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+            with open(out, "rb") as file:
+                second = file.read()
+            self.assertIsNotNone(re.search(rb"\0output\.weight\.in_sum2", second))
+            dat = os.path.join(folder, "story.dat")
+            self.assertEqual(hadal("imatrix", "-m", MODEL, "-f", "-", "-o", dat, "--chunks", "1",
+                                   stdin=text).returncode, 0)
+            with open(dat, "rb") as file:
+                self.assertFalse(file.read().startswith(b"GGUF"))
+            self.assertEqual(sorted(os.listdir(folder)), ["story.dat", "story.imatrix"])
+
+    def test_what_cannot_be(self):
+        for flags, code in [(["-f", "-"], 2), (["-f", "-", "-o", "x", "-c", "1"], 2),
+                            (["-f", "-", "-o", "/no/such/folder/x"], 1),
+                            (["-f", "/no/such/text", "-o", "x"], 1)]:
+            done = hadal("imatrix", "-m", MODEL, *flags, stdin=b"Once upon a time")
+            self.assertEqual(done.returncode, code, (flags, done.stderr))
+        self.assertEqual(hadal("imatrix", "-m", MODEL, "-f", "-", "-o", "x").returncode, 1)
 
 
 class Chat(unittest.TestCase):
