@@ -97,7 +97,7 @@ void Options::add_session_flags(CLI::App& app) {
       "N")
       ->group("Session");
   add(app, "--cache-type-k", HADAL_OPT_CACHE_TYPE,
-      "Type of the latent cache: f32, bf16, f16, q8_0 (default auto)", "TYPE")
+      "Type of the latent cache: f32, bf16, f16, q8_0, q5_1, q5_0, q4_0 (default auto)", "TYPE")
       ->group("Session");
 }
 

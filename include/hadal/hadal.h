@@ -133,13 +133,13 @@ enum {
                               of every weight and expert, and time; results are those of determinism
                               2's attention, else the same. Default 0 */
   /* session */
-  HADAL_OPT_CONTEXT = 300,    /* i64: most tokens; 0 (default): what the model was trained for    */
-  HADAL_OPT_CACHE_TYPE = 301, /* str: what the latent cache keeps a token's latents in: "f32",
-                                 "bf16", "f16", "q8_0"; "auto" (default): bf16 where activations
-                                 are rounded as well (cpu_activations), else f32. In any but f32
-                                 the part that carries the position is bf16. From bf16 on the
-                                 multiplications of attention are bf16 too where the machine has
-                                 them */
+  HADAL_OPT_CONTEXT = 300, /* i64: most tokens; 0 (default): what the model was trained for    */
+  HADAL_OPT_CACHE_TYPE =
+      301,                     /* str: what the latent cache keeps a token's latents in: "f32",
+                                  "bf16", "f16", "q8_0", "q5_1", "q5_0", "q4_0"; "auto" (default):
+                                  bf16 where activations are rounded as well (cpu_activations), else
+                                  f32. In any but f32 the part that carries the position is bf16. With
+                                  "bf16" attention multiplies in bf16 too, where the machine can */
   HADAL_OPT_CHAT_FORMAT = 302, /* str: "auto" (default, by the file's template) or "deepseek-v2",
                                   "deepseek-v3", "deepseek-r1", "deepseek-v3-0324", "deepseek-v3.1",
                                   "kimi-k2" */

@@ -6,7 +6,8 @@
 namespace hadal {
 namespace {
 
-constexpr DType kLatentTypes[] = {DType::kF32, DType::kBF16, DType::kF16, DType::kQ8_0};
+constexpr DType kLatentTypes[] = {DType::kF32,  DType::kBF16, DType::kF16, DType::kQ8_0,
+                                  DType::kQ5_1, DType::kQ5_0, DType::kQ4_0};
 
 }  // namespace
 

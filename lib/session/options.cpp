@@ -53,7 +53,7 @@ constexpr OptionInfo kOptions[] = {
     i64(HADAL_OPT_CONTEXT, kSession, "context", 0, 1 << 30, 0,
         "most tokens of the session; 0: what the model was trained for"),
     str(HADAL_OPT_CACHE_TYPE, kSession, "cache_type", "auto",
-        "type of the latent cache: auto, f32, bf16, f16 or q8_0"),
+        "type of the latent cache: auto, f32, bf16, f16, q8_0, q5_1, q5_0 or q4_0"),
     str(HADAL_OPT_CHAT_FORMAT, kSession, "chat_format", "auto",
         "auto: by the file's template; else the name of a format"),
     f64(HADAL_OPT_TEMPERATURE, kSampler, "temperature", 0, 1000, 1, "0: greedy"),

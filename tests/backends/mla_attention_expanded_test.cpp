@@ -227,7 +227,7 @@ TEST_P(MlaAttentionExpandedTest, WhatIsWrongWithARowDoesNotReachThoseBeforeIt) {
 }
 
 TEST_P(MlaAttentionExpandedTest, CachesOfEveryTypeAreComputedWithAsTheyAre) {
-  for (const DType type : {DType::kBF16, DType::kF16, DType::kQ8_0}) {
+  for (const DType type : {DType::kBF16, DType::kF16, DType::kQ8_0, DType::kQ5_1, DType::kQ4_0}) {
     const bool is_rounded = type == DType::kBF16 && GetParam().activations == "int8";
     const test::Tolerance tolerance = is_rounded ? test::kBf16Tolerance : near_enough();
     const Shape shapes[] = {{2, 512, 128, 64, 128}, {3, 32, 16, 32, 64}, {2, 32, 10, 6, 17}};

@@ -244,7 +244,7 @@ TEST_P(MlaAttentionTest, ARowHasTheSameBitsInEveryBatchAndOnAnyNumberOfThreads) 
 // Rounding a cache is one thing, computing with what it holds another: exact, but where queries and
 // weights are rounded to bf16 too.
 TEST_P(MlaAttentionTest, CachesOfEveryTypeAreComputedWithAsTheyAre) {
-  for (const DType type : {DType::kBF16, DType::kF16, DType::kQ8_0}) {
+  for (const DType type : {DType::kBF16, DType::kF16, DType::kQ8_0, DType::kQ5_1, DType::kQ4_0}) {
     const bool is_rounded = type == DType::kBF16 && GetParam().activations == "int8";
     const test::Tolerance tolerance = is_rounded ? test::kBf16Tolerance : test::kSoftmaxTolerance;
     for (const auto& [n_heads, rank, n_rope] :

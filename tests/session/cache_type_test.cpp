@@ -40,7 +40,8 @@ class CacheTypeTest : public testing::Test {
 
 TEST_F(CacheTypeTest, LogitsStayAsNearAsTheTypeAllows) {
   const std::vector<float> exact = logits_with(cached_in("f32"));
-  const std::pair<const char*, double> types[] = {{"bf16", 0.02}, {"f16", 0.01}, {"q8_0", 0.02}};
+  const std::pair<const char*, double> types[] = {{"bf16", 0.02}, {"f16", 0.01}, {"q8_0", 0.02},
+                                                  {"q5_1", 0.1},  {"q5_0", 0.1}, {"q4_0", 0.2}};
   for (const auto& [type, allowed] : types) {
     SCOPED_TRACE(type);
     const double off = distance(logits_with(cached_in(type)), exact);
@@ -66,7 +67,7 @@ TEST_F(CacheTypeTest, SessionsOfDifferentTypesRunSideBySideAsTheyDoAlone) {
   model_ = load(runtime(2, 2), kToy);  // the same bits in any pass
   std::vector<std::shared_ptr<Session>> sessions;
   std::vector<std::shared_ptr<Request>> requests;
-  const char* const types[] = {"f32", "q8_0", "bf16", "f32", "f16"};
+  const char* const types[] = {"f32", "q8_0", "bf16", "f32", "q4_0"};
   for (const char* type : types) {
     sessions.push_back(session(model_, cached_in(type)));
     ASSERT_TRUE(sessions.back()->append(prompt_).ok());
