@@ -431,11 +431,11 @@ HADAL_API hadal_status hadal_convert_plan(hadal_runtime* runtime, const char* fr
                                           size_t from_size, const char* to, size_t to_size,
                                           const hadal_config* config, hadal_convert_sizes* out,
                                           hadal_error** error);
-/* Starts to convert; a unit of work is a piece of a tensor of 16 MiB, or a row, or what the system
- * takes to bring 256 MiB to the disk. The call and the request fail as hadal_model_load, with
- * E_OUT_OF_RANGE for a type or rule that is none, E_UNSUPPORTED for what cannot be written so,
- * E_INVALID_ARGUMENT if a file is there already, E_NO_SPACE, with the bytes wanted, before the work
- * where the system tells, E_BUSY if somebody writes the same file. [any] */
+/* Starts to convert; a unit of work is a piece of a tensor, about a tenth of a second, or what the
+ * system takes to bring up to 256 MiB to the disk. The call and the request fail as
+ * hadal_model_load, with E_OUT_OF_RANGE for a type or rule that is none, E_UNSUPPORTED for what
+ * cannot be written so, E_INVALID_ARGUMENT if a file is there already, E_NO_SPACE, with the bytes
+ * wanted, before the work where the system tells, E_BUSY if somebody writes the same file. [any] */
 HADAL_API hadal_status hadal_convert(hadal_runtime* runtime, const char* from, size_t from_size,
                                      const char* to, size_t to_size, const hadal_config* config,
                                      hadal_request** out, hadal_error** error);

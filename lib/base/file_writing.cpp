@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
+#include <cstring>
 #include <system_error>
 
 #include "absl/cleanup/cleanup.h"
@@ -54,8 +56,11 @@ std::string folder_of(absl::string_view path) {
 
 class SystemWritableFile : public WritableFile {
  public:
-  SystemWritableFile(std::string path, int fd) : WritableFile(std::move(path)), fd_(fd) {}
-  ~SystemWritableFile() override { close(fd_); }
+  explicit SystemWritableFile(std::string path) : WritableFile(std::move(path)) {}
+  ~SystemWritableFile() override {
+    if (fd_ >= 0) close(fd_);
+  }
+  void own(int fd) { fd_ = fd; }
 
   absl::Status write_at(uint64_t at, std::span<const std::byte> from) override {
     constexpr size_t kMost = size_t{1} << 30;  // Linux moves at most 2 GiB per call
@@ -84,7 +89,7 @@ class SystemWritableFile : public WritableFile {
   }
 
  private:
-  int fd_;
+  int fd_ = -1;
 };
 
 bool is_same_file(int fd, const std::string& path) {
@@ -100,7 +105,9 @@ bool is_same_file(int fd, const std::string& path) {
 // empty.
 absl::StatusOr<std::unique_ptr<WritableFile>> create(absl::string_view path) {
   if (has_zero_byte(path)) return zero_byte();
-  const std::string name(path);
+  // Before there is a file: without memory none is left behind.
+  auto file = std::make_unique<SystemWritableFile>(std::string(path));
+  const std::string& name = file->path();
   for (int attempt = 0; attempt < 8; ++attempt) {
     const int fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
     if (fd < 0) return write_error(path, "making the file", errno);
@@ -110,8 +117,10 @@ absl::StatusOr<std::unique_ptr<WritableFile>> create(absl::string_view path) {
                   "Wait for the other conversion, or write under another name.");
     }
     if (!is_same_file(fd, name)) continue;
-    if (ftruncate(fd, 0) != 0) return write_error(path, "emptying the file", errno);
-    auto file = std::make_unique<SystemWritableFile>(name, fd);
+    if (ftruncate(fd, 0) != 0 && errno != EINVAL) {  // a device has no size
+      return write_error(path, "emptying the file", errno);
+    }
+    file->own(fd);
     std::move(close_again).Cancel();
     return file;
   }
@@ -133,9 +142,14 @@ absl::Status replace(absl::string_view from, absl::string_view to) {
   return absl::OkStatus();
 }
 
+// Needs no memory where it succeeds: it is what clears up when there is none left.
 absl::Status remove(absl::string_view path) {
   if (has_zero_byte(path)) return zero_byte();
-  if (unlink(std::string(path).c_str()) == 0) return absl::OkStatus();
+  char name[PATH_MAX];
+  if (path.size() >= sizeof name) return write_error(path, "removing the file", ENAMETOOLONG);
+  std::memcpy(name, path.data(), path.size());
+  name[path.size()] = '\0';
+  if (unlink(name) == 0) return absl::OkStatus();
   return write_error(path, "removing the file", errno);
 }
 
@@ -196,9 +210,15 @@ absl::Status lacks(absl::string_view path, absl::string_view function) {
 
 class HostWritableFile : public WritableFile {
  public:
-  HostWritableFile(std::string path, SharedTable<hadal_io> io, void* file)
-      : WritableFile(std::move(path)), io_(std::move(io)), file_(file) {}
-  ~HostWritableFile() override { (*io_)->close((*io_)->user_data, file_); }
+  HostWritableFile(std::string path, SharedTable<hadal_io> io)
+      : WritableFile(std::move(path)), io_(std::move(io)) {}
+  ~HostWritableFile() override {
+    if (is_open_) (*io_)->close((*io_)->user_data, file_);
+  }
+  void own(void* file) {
+    file_ = file;
+    is_open_ = true;
+  }
 
   absl::Status write_at(uint64_t at, std::span<const std::byte> from) override {
     while (!from.empty()) {
@@ -225,7 +245,8 @@ class HostWritableFile : public WritableFile {
 
  private:
   SharedTable<hadal_io> io_;
-  void* file_;
+  void* file_ = nullptr;
+  bool is_open_ = false;
 };
 
 }  // namespace
@@ -237,12 +258,11 @@ absl::StatusOr<std::unique_ptr<WritableFile>> create(const SharedTable<hadal_io>
   if (io->sync == nullptr) return lacks(path, "sync");
   if (io->replace == nullptr) return lacks(path, "replace");
   if (io->remove == nullptr) return lacks(path, "remove");
+  auto file = std::make_unique<HostWritableFile>(std::string(path), table);
   void* handle = nullptr;
   const int32_t answer = io->open(io->user_data, path.data(), path.size(), HADAL_IO_WRITE, &handle);
   if (answer != HADAL_OK) return host_failure(path, "making the file", answer);
-  absl::Cleanup close_again = [&] { io->close(io->user_data, handle); };
-  auto file = std::make_unique<HostWritableFile>(std::string(path), table, handle);
-  std::move(close_again).Cancel();
+  file->own(handle);
   return file;
 }
 

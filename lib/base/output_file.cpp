@@ -4,9 +4,12 @@
 
 namespace hadal {
 
+// The object is there before the file: whatever fails in between leaves none behind.
 absl::StatusOr<OutputFile> OutputFile::create(std::shared_ptr<FileSystem> files, std::string path) {
-  HADAL_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, files->create(path + ".part"));
-  return OutputFile(std::move(files), std::move(path), std::move(file));
+  OutputFile output(nullptr, std::move(path), nullptr);
+  HADAL_ASSIGN_OR_RETURN(output.file_, files->create(output.meanwhile_));
+  output.files_ = std::move(files);
+  return output;
 }
 
 // Where the system allows it the file stays open until it has its name or is gone: an open file is
@@ -14,7 +17,10 @@ absl::StatusOr<OutputFile> OutputFile::create(std::shared_ptr<FileSystem> files,
 OutputFile::~OutputFile() {
   if (files_ == nullptr) return;
   if (!files_->renames_open_files()) file_.reset();
-  files_->remove(meanwhile()).IgnoreError();
+  try {
+    files_->remove(meanwhile_).IgnoreError();
+  } catch (...) {  // there was no memory to say why it could not be removed
+  }
 }
 
 absl::Status OutputFile::write_at(uint64_t at, std::span<const std::byte> from) {
@@ -24,7 +30,7 @@ absl::Status OutputFile::write_at(uint64_t at, std::span<const std::byte> from) 
 absl::Status OutputFile::put_in_place() {
   HADAL_CHECK(files_ != nullptr);
   if (!files_->renames_open_files()) file_.reset();
-  HADAL_RETURN_IF_ERROR(files_->replace(meanwhile(), path_));
+  HADAL_RETURN_IF_ERROR(files_->replace(meanwhile_, path_));
   file_.reset();
   files_.reset();
   return absl::OkStatus();

@@ -26,11 +26,14 @@ class OutputFile {
  private:
   OutputFile(std::shared_ptr<FileSystem> files, std::string path,
              std::unique_ptr<WritableFile> file)
-      : files_(std::move(files)), path_(std::move(path)), file_(std::move(file)) {}
-  std::string meanwhile() const { return path_ + ".part"; }
+      : files_(std::move(files)),
+        path_(std::move(path)),
+        meanwhile_(path_ + kMeanwhile),
+        file_(std::move(file)) {}
+  static constexpr char kMeanwhile[] = ".part";
 
   std::shared_ptr<FileSystem> files_;  // null: in place, or moved from
-  std::string path_;
+  std::string path_, meanwhile_;       // to remove a file must not need memory
   std::unique_ptr<WritableFile> file_;
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "lib/base/deadline.hpp"
 #include "lib/tensor/block_formats.hpp"
 
 namespace hadal {
@@ -11,6 +12,7 @@ namespace {
 
 constexpr uint64_t kPieceBytes = uint64_t{16} << 20;
 constexpr uint64_t kLeastPieceBytes = uint64_t{256} << 10;
+constexpr uint64_t kShortNs = 20'000'000, kLongNs = 80'000'000;
 constexpr uint64_t kSyncBytes = uint64_t{256} << 20;  // or the last sync would take minutes
 
 std::string bytes_text(uint64_t n) {
@@ -34,7 +36,11 @@ Conversion::Conversion(ConversionTools tools, std::string from, std::string to,
 
 Conversion::~Conversion() {
   written_.clear();
-  if (made_directory_ && placed_ == 0) tools_.files->remove_directory(plan_.directory);
+  if (!made_directory_ || placed_ != 0) return;
+  try {
+    tools_.files->remove_directory(plan_.directory);
+  } catch (...) {  // without memory an empty directory stays
+  }
 }
 
 double Conversion::progress() const {
@@ -144,7 +150,8 @@ absl::Status Conversion::furnish() {
       return absl::OkStatus();
     }();
     if (status.ok()) {
-      piece_bytes_ = bytes;
+      most_piece_bytes_ = bytes;
+      piece_bytes_ = kLeastPieceBytes;
       return status;
     }
     if (code_of(status) != HADAL_E_BUDGET || bytes / 2 < kLeastPieceBytes) return status;
@@ -168,8 +175,9 @@ absl::Status Conversion::convert_piece() {
     return end_file();
   }
   const OutputTensor& tensor = plan_.tensors[tensor_];
-  if (!cutter_) cutter_.emplace(tensor, piece_bytes_);
-  const RowPiece piece = cutter_->next();
+  if (!cutter_) cutter_.emplace(tensor);
+  const RowPiece piece = cutter_->next(piece_bytes_);
+  const uint64_t started = now_ns();
   for (const RowPiecePart& part : piece.parts) {
     HADAL_RETURN_IF_ERROR(
         read(*part.run->source, part.read_from, read_.bytes().subspan(part.at, part.read_bytes)));
@@ -182,7 +190,15 @@ absl::Status Conversion::convert_piece() {
   const uint64_t offset = file.offsets[tensor_ - file.first_tensor];
   HADAL_RETURN_IF_ERROR(
       write(offset + static_cast<uint64_t>(piece.first_row * tensor.row_bytes()), out));
+  adapt_pieces(now_ns() - started);
   return cutter_->done() ? end_tensor() : absl::OkStatus();
+}
+
+// Encoders of few bits take a hundred times longer than a copy. Between two pieces others get their
+// turn and a wish to cancel is seen, so a piece should be short; and not so short that it costs.
+void Conversion::adapt_pieces(uint64_t took_ns) {
+  if (took_ns > kLongNs) piece_bytes_ = std::max(piece_bytes_ / 2, kLeastPieceBytes);
+  if (took_ns < kShortNs) piece_bytes_ = std::min(piece_bytes_ * 2, most_piece_bytes_);
 }
 
 absl::Status Conversion::read(const TensorEntry& of, uint64_t at, std::span<std::byte> to) {

@@ -50,6 +50,7 @@ class Conversion {
   absl::Status furnish();
   absl::Status open_file();
   absl::Status convert_piece();
+  void adapt_pieces(uint64_t took_ns);
   absl::Status end_tensor();
   absl::Status copy_piece();
   absl::Status write_text();
@@ -67,7 +68,7 @@ class Conversion {
   OutputPlan plan_;
   Block read_, scales_, write_;
   std::optional<RowConverter> rows_;
-  uint64_t piece_bytes_ = 0;
+  uint64_t most_piece_bytes_ = 0, piece_bytes_ = 0;  // that there is room for; of the next one
 
   bool made_directory_ = false;
   std::vector<OutputFile> written_;  // those whole but not in place; the last may be under way

@@ -164,6 +164,20 @@ GgufEntries changed_gguf_keys(const GgufMetadata& metadata, const ModelConfig& c
   return e;
 }
 
+void set_importance_keys(GgufEntries& entries, const Importance* importance) {
+  constexpr absl::string_view kFile = "quantize.imatrix.file";
+  constexpr absl::string_view kDataset = "quantize.imatrix.dataset";
+  constexpr absl::string_view kEntries = "quantize.imatrix.entries_count";
+  constexpr absl::string_view kChunks = "quantize.imatrix.chunks_count";
+  for (const absl::string_view key : {kFile, kDataset, kEntries, kChunks}) entries.erase(key);
+  if (importance == nullptr) return;
+  const ImportanceSource source = importance->source();
+  if (!source.file.empty()) entries.set_text(kFile, source.file);
+  if (!source.dataset.empty()) entries.set_text(kDataset, source.dataset);
+  if (source.n_entries > 0) entries.set_i32(kEntries, source.n_entries);
+  if (source.n_chunks > 0) entries.set_i32(kChunks, source.n_chunks);
+}
+
 void set_split_keys(GgufEntries& entries, size_t number, size_t count, size_t n_tensors) {
   entries.set_u16("split.no", number);
   entries.set_u16("split.count", count);

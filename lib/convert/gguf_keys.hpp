@@ -8,6 +8,7 @@
 #include "lib/checkpoint/checkpoint.hpp"
 #include "lib/checkpoint/gguf_metadata.hpp"
 #include "lib/convert/gguf_file_writer.hpp"
+#include "lib/convert/importance.hpp"
 #include "lib/model/config.hpp"
 
 namespace hadal {
@@ -24,6 +25,9 @@ GgufEntries gguf_keys_of_model(const ModelConfig& config, const Vocabulary& voca
 
 GgufEntries changed_gguf_keys(const GgufMetadata& metadata, const ModelConfig& config,
                               const GgufShape& shape);
+
+// "quantize.imatrix.*": out of which matrix the types were made, or, without one, out of none.
+void set_importance_keys(GgufEntries& entries, const Importance* importance);
 
 // For file `number`, from 0, of `count`.
 void set_split_keys(GgufEntries& entries, size_t number, size_t count, size_t n_tensors);

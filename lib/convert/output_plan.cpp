@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/strip.h"
+#include "lib/base/checked.hpp"
 #include "lib/checkpoint/gguf_checkpoint.hpp"
 #include "lib/checkpoint/hf_checkpoint.hpp"
 #include "lib/convert/directory_files.hpp"
@@ -21,6 +22,23 @@ constexpr size_t kMostSplitFiles = 65535;  // split.count has 16 bits
 std::string five_digits(size_t number) {
   const std::string digits = absl::StrCat(number);
   return std::string(digits.size() < 5 ? 5 - digits.size() : 0, '0') + digits;
+}
+
+// In f32, and all together: from here on sizes are added and multiplied freely.
+absl::Status check_sizes(const std::vector<OutputTensor>& tensors) {
+  constexpr uint64_t kMostBytes = uint64_t{1} << 60;
+  Checked bytes(0);
+  for (const OutputTensor& tensor : tensors) {
+    Checked of_tensor(sizeof(float));
+    for (const int64_t d : tensor.shape) of_tensor = of_tensor * static_cast<uint64_t>(d);
+    bytes = bytes + of_tensor;
+    if (bytes.at_most(kMostBytes)) continue;
+    return fail(HADAL_E_UNSUPPORTED,
+                absl::StrCat("with the tensor ", tensor.name, " there are more than ", kMostBytes,
+                             " bytes in f32"),
+                "No model is so large: the file is probably damaged.");
+  }
+  return absl::OkStatus();
 }
 
 // "a/b/model-dir/" -> "model-dir"
@@ -40,6 +58,7 @@ class GgufPlanner {
     HADAL_ASSIGN_OR_RETURN(TensorList list,
                            list_gguf_tensors(*plan_.checkpoint, plan_.config, options_, log_));
     plan_.tensors = std::move(list.tensors);
+    HADAL_RETURN_IF_ERROR(check_sizes(plan_.tensors));
     const GgufMetadata* had = gguf_metadata_of(*plan_.checkpoint);
     HADAL_ASSIGN_OR_RETURN(plan_.types,
                            choose_output_types(options_, had != nullptr, plan_.tensors, log_));
@@ -61,6 +80,7 @@ class GgufPlanner {
       keys = gguf_keys_of_model(plan_.config, vocabulary,
                                 last_component(*hf_directory_of(*plan_.checkpoint)), shape, log_);
     }
+    if (options_.type != "keep") set_importance_keys(keys, options_.importance.get());
     return lay_out(std::move(keys), to);
   }
 
@@ -184,6 +204,7 @@ absl::Status plan_directory(FileSystem& files, const std::string& to,
   HADAL_ASSIGN_OR_RETURN(TensorList list, list_safetensors_tensors(*plan.checkpoint, plan.config,
                                                                    options, dequantised));
   plan.tensors = std::move(list.tensors);
+  HADAL_RETURN_IF_ERROR(check_sizes(plan.tensors));
   plan.directory = to.empty() || to.back() == '/' ? to : to + "/";
 
   std::vector<std::pair<std::string, std::string>> index;

@@ -17,7 +17,7 @@ uint64_t scales_bytes(const RowRun& run) {
 
 }  // namespace
 
-RowPiece RowPieceCutter::next() {
+RowPiece RowPieceCutter::next(uint64_t most_bytes) {
   RowPiece piece;
   piece.first_row = row_;
   const auto write_row = static_cast<uint64_t>(tensor_->row_bytes());
@@ -28,9 +28,9 @@ RowPiece RowPieceCutter::next() {
     const uint64_t per_row = run.transposed ? 0 : read_row;
     const int64_t left = run.n_rows - row_of_run_;
     const auto room = [&](uint64_t used, uint64_t fixed_bytes, uint64_t each) -> int64_t {
-      if (used >= most_bytes_ || most_bytes_ - used < fixed_bytes) return 0;
+      if (used >= most_bytes || most_bytes - used < fixed_bytes) return 0;
       if (each == 0) return left;
-      return static_cast<int64_t>(std::min<uint64_t>((most_bytes_ - used - fixed_bytes) / each,
+      return static_cast<int64_t>(std::min<uint64_t>((most_bytes - used - fixed_bytes) / each,
                                                      static_cast<uint64_t>(left)));
     };
     int64_t n =
@@ -61,19 +61,27 @@ RowPiece RowPieceCutter::next() {
   return piece;
 }
 
+// By what a piece holds at most, not by going through them: a file can claim to be very large.
 RowPieceNeeds needs_of(const std::vector<OutputTensor>& tensors, uint64_t most_bytes) {
   RowPieceNeeds needs;
   for (const OutputTensor& tensor : tensors) {
-    for (RowPieceCutter cutter(tensor, most_bytes); !cutter.done();) {
-      const RowPiece piece = cutter.next();
-      needs.read_bytes = std::max(needs.read_bytes, piece.read_bytes);
-      needs.scales_bytes = std::max(needs.scales_bytes, piece.scales_bytes);
-      needs.write_bytes = std::max(needs.write_bytes, piece.write_bytes);
-    }
+    const auto write_row = static_cast<uint64_t>(tensor.row_bytes());
+    uint64_t read = 0, scales = 0, least_read = 0, least_write = write_row;
     for (const RowRun& run : tensor.runs) {
-      const int64_t turned = run.transposed ? tensor.cols() * run.source->shape.back() : 0;
-      needs.floats = std::max(needs.floats, tensor.cols() + turned);
+      const uint64_t read_row = source_row_bytes(run);
+      const uint64_t turned = static_cast<uint64_t>(tensor.cols()) * read_row;
+      read += run.transposed ? turned : static_cast<uint64_t>(run.n_rows) * read_row;
+      scales += scales_bytes(run);
+      least_read = std::max(least_read, run.transposed ? turned : read_row);
+      if (run.transposed)
+        least_write = std::max(least_write, static_cast<uint64_t>(run.n_rows) * write_row);
+      const int64_t floats = run.transposed ? tensor.cols() * run.source->shape.back() : 0;
+      needs.floats = std::max(needs.floats, tensor.cols() + floats);
     }
+    needs.read_bytes = std::max(needs.read_bytes, std::min(read, std::max(most_bytes, least_read)));
+    needs.write_bytes = std::max(needs.write_bytes,
+                                 std::min(tensor.size_bytes(), std::max(most_bytes, least_write)));
+    needs.scales_bytes = std::max(needs.scales_bytes, scales);
   }
   return needs;
 }

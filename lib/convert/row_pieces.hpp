@@ -28,14 +28,13 @@ struct RowPiece {
 // Goes through a tensor from its first row to its last.
 class RowPieceCutter {
  public:
-  RowPieceCutter(const OutputTensor& tensor, uint64_t most_bytes)
-      : tensor_(&tensor), most_bytes_(most_bytes) {}
+  explicit RowPieceCutter(const OutputTensor& tensor) : tensor_(&tensor) {}
   bool done() const { return run_ == tensor_->runs.size(); }
-  RowPiece next();
+  // Of at most so many bytes to read, and to write. How a tensor is cut changes nothing in it.
+  RowPiece next(uint64_t most_bytes);
 
  private:
   const OutputTensor* tensor_;
-  uint64_t most_bytes_;
   size_t run_ = 0;
   int64_t row_of_run_ = 0, row_ = 0;
 };

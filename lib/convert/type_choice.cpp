@@ -127,6 +127,12 @@ absl::StatusOr<TypeCounts> choose_output_types(const ConversionOptions& options,
     }
     tensor.dtype = that_fits(wanted, tensor);
     if (tensor.dtype == had) continue;
+    if (!can_encode(tensor.dtype)) {
+      return fail(HADAL_E_UNSUPPORTED,
+                  absl::StrCat("the tensor ", tensor.name_in_file, " was to be ",
+                               name(tensor.dtype), ", which hadal cannot write"),
+                  "Choose another type, or one for this tensor alone by a rule.");
+    }
     ++counts.encoded;
     if (tensor.dtype != wanted) {
       ++counts.substituted;

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 import unittest
 
@@ -29,7 +30,7 @@ class AbiHeaderTest(unittest.TestCase):
     def test_the_header_itself_keeps_the_rules(self):
         header = abi_header.Header(HEADER)
         self.assertGreater(len(header.functions), 50)
-        self.assertEqual(len(header.structs), 9)
+        self.assertEqual(len(header.structs), len(re.findall(r'typedef struct \w+ \{', HEADER)))
 
     def test_every_function_has_a_thread_tag(self):
         self.refuses('no thread tag', ('hadal_config* config); /* [one] */', 'hadal_config* config);'))

@@ -35,6 +35,7 @@ extern const hadal_log_sink some_log_sink, empty_log_sink;
 extern hadal_option_desc empty_option_desc;
 extern hadal_memory_plan empty_memory_plan;
 extern hadal_op_profile empty_op_profile;
+extern hadal_convert_sizes empty_convert_sizes;
 extern hadal_event empty_event;
 extern hadal_stats empty_stats;
 int32_t some_fn(void* user_data, const hadal_event* event);

@@ -17,6 +17,7 @@ add_test(NAME capi_story_test
          COMMAND capi_test ${PROJECT_SOURCE_DIR}/examples/models/story-q8_0.gguf words)
 hadal_capi_test(capi_options_test options_test.c support.c)
 hadal_capi_test(capi_host_test host_test.c support.c)
+hadal_capi_test(capi_convert_test convert_test.c support.c)
 hadal_capi_test(capi_lifetime_test lifetime_test.c support.c)
 hadal_capi_test(capi_bad_arguments_test bad_arguments.c bad_arguments_test.c support.c)
 hadal_capi_test(capi_layout_c_test layout_test.c)
@@ -51,4 +52,5 @@ add_test(NAME capi_abi_rules COMMAND ${Python3_EXECUTABLE}
 
 # What the thread sanitizer is asked about (test.sh tsan).
 add_custom_target(thread_tests DEPENDS session_test capi_test capi_host_test capi_lifetime_test
+                  capi_convert_test
                   hadal_hpp_test hadal_hpp_results_test)

@@ -290,6 +290,22 @@ void test_chat(const hadal::Model& model) {
   must([&] { return session.append_text("More", 0); });
 }
 
+// To a place where nothing can be written, so that nothing is left behind.
+void test_conversion(const hadal::Runtime& runtime, const char* path) {
+  hadal::Config config;
+  must([&] { return config.set("convert_type", "bf16"); });
+  const hadal_convert_sizes sizes = take(runtime.convert_plan(path, "/no/such/out.gguf", config));
+  EXPECT(sizes.files == 1 && sizes.encoded_tensors > 0);
+  hadal::Request request = take(runtime.convert(path, "/no/such/out.gguf", config));
+  hadal_status status = HADAL_PENDING;
+  hadal::Event event;
+  for (int i = 0; i < 1000 && status >= 0 && status != HADAL_DONE; ++i) {
+    status = code_of([&] { return request.wait(std::chrono::seconds(10)); });
+    if (status >= 0) must([&] { return request.poll(event); });
+  }
+  EXPECT(status == HADAL_E_IO);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -308,6 +324,7 @@ int main(int argc, char** argv) {
   EXPECT(model.profile().empty());
   test_profile(runtime, argv[1]);
   test_chat(model);
+  test_conversion(runtime, argv[1]);
   if (failures) std::fprintf(stderr, "%d failures\n", failures);
   return failures != 0;
 }

@@ -1,6 +1,7 @@
-// Two walks, loading a model and using a loaded one, in which each allocation of a small object
-// fails, one after the other: once, and from then on. Every call answers E_NO_MEMORY or succeeds,
-// nothing ends the process, and all can be freed afterwards. Usage: no_memory_test MODEL
+// Three walks, loading a model, using a loaded one and converting it, in which each allocation of a
+// small object fails, one after the other: once, and from then on. Every call answers E_NO_MEMORY
+// or succeeds, nothing ends the process, and all can be freed afterwards. Usage: no_memory_test
+// MODEL
 #include <hadal/hadal.h>
 
 #include <atomic>
@@ -175,6 +176,116 @@ bool fail_load_at(int64_t at, const hadal_config* config, const char* path) {
   return failed;
 }
 
+// Reads files of the system, and writes to nowhere; counts what is made and what becomes of it.
+struct Disk {
+  int n_made = 0, n_placed = 0, n_removed = 0;
+  int written = 0;  // what a file to be written is known by
+
+  static int32_t open(void* user_data, const char* path, size_t path_size, int32_t mode,
+                      void** file) {
+    auto* disk = static_cast<Disk*>(user_data);
+    if (mode == HADAL_IO_WRITE) {
+      ++disk->n_made;
+      *file = &disk->written;
+      return HADAL_OK;
+    }
+    char name[4096] = {};
+    if (path_size >= sizeof name) return HADAL_E_IO;
+    std::memcpy(name, path, path_size);
+    FILE* const opened = std::fopen(name, "rb");
+    if (opened == nullptr) return HADAL_E_NOT_FOUND;
+    if (std::fseek(opened, 0, SEEK_END) != 0 || std::ftell(opened) > (1L << 40)) {
+      std::fclose(opened);  // a directory
+      return HADAL_E_UNSUPPORTED;
+    }
+    *file = opened;
+    return HADAL_OK;
+  }
+  static int32_t size(void*, void* file, uint64_t* bytes) {
+    auto* opened = static_cast<FILE*>(file);
+    std::fseek(opened, 0, SEEK_END);
+    *bytes = static_cast<uint64_t>(std::ftell(opened));
+    return HADAL_OK;
+  }
+  static int32_t read_at(void*, void* file, uint64_t at, void* to, size_t n, size_t* done) {
+    auto* opened = static_cast<FILE*>(file);
+    std::fseek(opened, static_cast<long>(at), SEEK_SET);
+    *done = std::fread(to, 1, n, opened);
+    return HADAL_OK;
+  }
+  static int32_t write_at(void*, void*, uint64_t, const void*, size_t n, size_t* done) {
+    *done = n;
+    return HADAL_OK;
+  }
+  static int32_t sync(void*, void*) { return HADAL_OK; }
+  static void close(void* user_data, void* file) {
+    if (file != &static_cast<Disk*>(user_data)->written) std::fclose(static_cast<FILE*>(file));
+  }
+  static int32_t replace(void* user_data, const char*, size_t, const char*, size_t) {
+    ++static_cast<Disk*>(user_data)->n_placed;
+    return HADAL_OK;
+  }
+  static int32_t remove(void* user_data, const char*, size_t) {
+    ++static_cast<Disk*>(user_data)->n_removed;
+    return HADAL_OK;
+  }
+};
+
+// The same for writing a set of files. None that was begun may stay, not even without memory.
+bool fail_convert_at(int64_t at, const hadal_config* config, const hadal_config* split, Disk* disk,
+                     const char* path) {
+  Walk walk = {nullptr, nullptr};
+  hadal_request* convert = nullptr;
+  *disk = Disk();
+  n_left = at;
+  hadal_status status = hadal_runtime_create(config, &walk.runtime, nullptr);
+  if (status == HADAL_OK) {
+    status = hadal_convert(walk.runtime, path, std::strlen(path), "out.gguf", 8, split, &convert,
+                           nullptr);
+  }
+  if (status == HADAL_OK) status = walk.to_end(convert);
+  const bool failed = n_left < 0;
+  if (!goes_on) n_left = INT64_MAX;
+  hadal_request_free(convert);
+  hadal_runtime_free(walk.runtime);
+  n_left = INT64_MAX;
+  expect(status == HADAL_OK || status == HADAL_E_NO_MEMORY, hadal_status_name(status), at);
+  expect(disk->n_made == disk->n_placed + disk->n_removed, "a file was left behind", at);
+  expect(status != HADAL_OK || disk->n_placed > 1, "no files were written", at);
+  return failed;
+}
+
+void test_conversion(const char* path) {
+  Disk disk;
+  hadal_io io = {};
+  io.struct_size = sizeof io;
+  io.user_data = &disk;
+  io.open = Disk::open;
+  io.size = Disk::size;
+  io.read_at = Disk::read_at;
+  io.write_at = Disk::write_at;
+  io.sync = Disk::sync;
+  io.close = Disk::close;
+  io.replace = Disk::replace;
+  io.remove = Disk::remove;
+  hadal_config *config = nullptr, *split = nullptr;
+  hadal_config_create(&config, nullptr);
+  hadal_config_set_i64(config, HADAL_OPT_THREADS, 0, nullptr);
+  hadal_config_set_io(config, &io, nullptr);
+  hadal_config_create(&split, nullptr);
+  hadal_config_set_i64(split, HADAL_OPT_CONVERT_SPLIT_TENSORS, 20, nullptr);
+  for (const bool all : {false, true}) {
+    goes_on = all;
+    int64_t at = 0;
+    while (n_failures < 20 && fail_convert_at(at, config, split, &disk, path)) ++at;
+    expect(at > 500, "a conversion has fewer allocations than it should", at);
+    std::printf("%lld allocations of a conversion, %s\n", static_cast<long long>(at),
+                all ? "all from there on" : "one at a time");
+  }
+  hadal_config_free(split);
+  hadal_config_free(config);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -215,5 +326,8 @@ int main(int argc, char** argv) {
     hadal_config_free(config);
     expect(n_live == live_before, "something was not given back", 0);
   }
+  const int64_t live_before = n_live;
+  test_conversion(argv[1]);
+  expect(n_live == live_before, "something was not given back", 0);
   return n_failures == 0 ? 0 : 1;
 }
