@@ -104,6 +104,8 @@ GOOD_TEXT = {'name': 'temperature', 'path': None, 'from': None, 'to': 'unwritten
 GOOD_SCALAR = {'flags': '0', 'value': '1', 'draw': '0', 'length': '0', 'budget_ns': '0',
                'chunk_size': '0', 'timeout_ns': '0', 'position': 'at->position', 'status': '0', 'index': '0',
                'key': 'HADAL_OPT_TOP_K'}
+GOOD_REQUEST = {'hadal_request_take_model': 'load', 'hadal_request_logits': 'prefill'}
+GOOD_POSITION = {'hadal_request_logits': '0'}
 GOOD_KEY = {'hadal_config_set_f64': 'HADAL_OPT_TOP_P', 'hadal_config_set_str': 'HADAL_OPT_BACKEND'}
 # Any bytes are welcome here.
 ANY_BYTES = {('hadal_tokenizer_encode', 'text'), ('hadal_session_append_text', 'text')}
@@ -132,7 +134,7 @@ class Call:
         if role == 'handle':
             handle = self.header.handle_of(p.type)
             self.good[p.name] = 'NULL' if may_be_null(self.function, p) else 'at->%s' % (
-                'load' if name == 'hadal_request_take_model' else handle[len('hadal_'):])
+                GOOD_REQUEST.get(name, handle[len('hadal_'):]))
         elif role == 'text':
             text = GOOD_TEXT[p.name]
             self.good[p.name] = 'at->path' if text is None else '"%s"' % text
@@ -155,8 +157,8 @@ class Call:
         elif role == 'user_data':
             self.good[p.name] = 'NULL'
         elif role == 'scalar':
-            self.good[p.name] = GOOD_KEY.get(name, GOOD_SCALAR[p.name]) if p.name == 'key' else (
-                GOOD_SCALAR[p.name])
+            special = {'key': GOOD_KEY, 'position': GOOD_POSITION}.get(p.name, {})
+            self.good[p.name] = special.get(name, GOOD_SCALAR[p.name])
 
     def _output(self, p, kind, count=1):
         local = p.name + '_'

@@ -44,6 +44,11 @@ std::span<const float> Imatrix::find(absl::string_view tensor) const {
   return found->second.means;
 }
 
+ImportanceSource Imatrix::source() const {
+  return {file_, absl::StrJoin(datasets, ","), static_cast<int32_t>(entries_.size()),
+          static_cast<int32_t>(n_chunks())};
+}
+
 absl::Status Imatrix::add(absl::string_view tensor, int64_t cols, std::span<const double> squares,
                           std::span<const uint64_t> counts) {
   Entry entry;

@@ -34,6 +34,7 @@ class Imatrix : public Importance {
   // Mean squares of the inputs of a weight, by its name in GGUF files: [cols] or [slices, cols],
   // slice by slice. Slices that nothing went into have ones. Empty where nothing is known.
   std::span<const float> find(absl::string_view tensor) const override;
+  ImportanceSource source() const override;
 
   // Adds sums of squares [slices, cols] over `counts` rows in each slice to what is there. E_FORMAT
   // if that has another shape.
@@ -65,6 +66,7 @@ class Imatrix : public Importance {
   absl::Status combine(absl::string_view tensor, Entry entry);
   uint32_t n_chunks() const;
 
+  std::string file_;                                   // that it was read from
   std::map<std::string, Entry, std::less<>> entries_;  // sorted: files are the same every time
 };
 

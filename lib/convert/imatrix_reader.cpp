@@ -22,6 +22,7 @@ class ImatrixReader {
     HADAL_RETURN_IF_ERROR(file_->read_at(0, std::as_writable_bytes(std::span(magic))));
     HADAL_RETURN_IF_ERROR(is_gguf(absl::string_view(magic, 4)) ? read_gguf() : read_dat());
     if (imatrix_.size() == 0) return damaged("it has no entries");
+    imatrix_.file_ = file_->path();
     return std::move(imatrix_);
   }
 

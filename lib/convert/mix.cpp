@@ -8,7 +8,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "lib/tensor/block_encoders.hpp"
 
 namespace hadal {
 namespace {
@@ -94,37 +93,6 @@ Fate fate_of(const MixTensor& tensor) {
   return is_exact ? Fate::kExact : Fate::kFree;
 }
 
-// What takes the place of a type whose blocks do not fit: as many bits or the next more.
-DType with_smaller_blocks(DType type) {
-  switch (type) {
-    case DType::kQ2_K:
-    case DType::kQ3_K:
-    case DType::kTQ1_0:
-    case DType::kTQ2_0:
-    case DType::kQ1_0:
-    case DType::kQ2_0: return DType::kQ4_0;
-    case DType::kQ4_K: return DType::kQ5_0;
-    case DType::kQ5_K: return DType::kQ5_1;
-    case DType::kQ6_K: return DType::kQ8_0;
-    case DType::kIQ1_S:
-    case DType::kIQ1_M:
-    case DType::kIQ2_XXS:
-    case DType::kIQ2_XS:
-    case DType::kIQ2_S:
-    case DType::kIQ3_XXS:
-    case DType::kIQ3_S:
-    case DType::kIQ4_XS: return DType::kIQ4_NL;
-    default: return DType::kF16;
-  }
-}
-
-DType that_fits(DType wanted, const std::vector<int64_t>& shape) {
-  const auto fits = [&](DType type) { return shape.back() % info(type).block_elements == 0; };
-  if (fits(wanted)) return wanted;
-  const DType smaller = with_smaller_blocks(wanted);
-  return fits(smaller) ? smaller : DType::kF16;
-}
-
 }  // namespace
 
 std::string mix_names() {
@@ -156,24 +124,10 @@ absl::StatusOr<std::vector<DType>> choose_types(absl::string_view mix,
     } else if (fate == Fate::kExact) {
       types.push_back(DType::kF32);
     } else {
-      types.push_back(
-          that_fits(known != nullptr ? type_in(*known, t.name, n_layers) : *one_type, t.shape));
+      types.push_back(known != nullptr ? type_in(*known, t.name, n_layers) : *one_type);
     }
   }
   return types;
-}
-
-absl::Status require_encoders(const std::vector<MixTensor>& tensors,
-                              const std::vector<DType>& types) {
-  HADAL_CHECK(tensors.size() == types.size());
-  for (size_t i = 0; i < types.size(); ++i) {
-    if (types[i] == tensors[i].dtype || can_encode(types[i])) continue;
-    return fail(HADAL_E_UNSUPPORTED,
-                absl::StrCat(tensors[i].name, " would become ", name(types[i]),
-                             ", which hadal reads but does not write"),
-                "Choose another type or mix, or give this tensor another one with a rule.");
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace hadal

@@ -20,17 +20,12 @@ struct MixTensor {
 // ("q4_k_m"), in either case. "q2_k" is the mix; all others that name a type and a mix are both.
 //
 // A tensor that is no matrix, the router and whatever else has to stay exact is f32 whatever the
-// mix. A row that is no whole number of blocks gets a type of smaller blocks that loses no more:
-// q5_0 for q4_k and so on, f16 where none fits.
+// mix. Rows that are no whole number of blocks are not looked at here: type_choice finds what fits.
 //
 // E_OUT_OF_RANGE for a word that is none of these. Whether hadal can write the types is another
-// question: require_encoders().
+// question, and type_choice's too.
 absl::StatusOr<std::vector<DType>> choose_types(absl::string_view mix,
                                                 const std::vector<MixTensor>& tensors);
-
-// Whether every type that is not what its tensor has already can be written. E_UNSUPPORTED.
-absl::Status require_encoders(const std::vector<MixTensor>& tensors,
-                              const std::vector<DType>& types);
 
 // The names of the mixes, for messages and help: "q2_k, q2_k_xs, ...".
 std::string mix_names();

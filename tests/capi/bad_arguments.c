@@ -735,18 +735,18 @@ static void try_hadal_request_logits(const struct objects* at) {
   size_t n_logits_[1];
   fill(logits_, sizeof logits_);
   fill(n_logits_, sizeof n_logits_);
-  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_request_logits(NULL, at->position, logits_, 4, n_logits_, error));
-  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_request_logits(at->request, at->position, NULL, 4, n_logits_, error));
-  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_request_logits(at->request, at->position, logits_, 4, NULL, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_request_logits(NULL, 0, logits_, 4, n_logits_, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_request_logits(at->prefill, 0, NULL, 4, n_logits_, error));
+  REFUSES(HADAL_E_INVALID_ARGUMENT, hadal_request_logits(at->prefill, 0, logits_, 4, NULL, error));
 #ifdef HADAL_CHECKED_HANDLES
-  REFUSES(HADAL_E_BAD_HANDLE, hadal_request_logits(at->freed_request, at->position, logits_, 4, n_logits_, error));
-  REFUSES(HADAL_E_BAD_HANDLE, hadal_request_logits((hadal_request*)(void*)at->model, at->position, logits_, 4, n_logits_, error));
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_request_logits(at->freed_request, 0, logits_, 4, n_logits_, error));
+  REFUSES(HADAL_E_BAD_HANDLE, hadal_request_logits((hadal_request*)(void*)at->model, 0, logits_, 4, n_logits_, error));
 #endif
   {
     size_t wanted = 0, found = 0;
-    ASKS(hadal_request_logits(at->request, at->position, NULL, 0, &wanted, error));
+    ASKS(hadal_request_logits(at->prefill, 0, NULL, 0, &wanted, error));
     if (wanted > 0 && wanted <= 4) {
-      TOO_SMALL(hadal_request_logits(at->request, at->position, logits_, wanted - 1, &found, error));
+      TOO_SMALL(hadal_request_logits(at->prefill, 0, logits_, wanted - 1, &found, error));
       EXPECT(found == wanted);
     }
     EXPECT(wanted > 0);

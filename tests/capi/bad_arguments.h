@@ -15,6 +15,7 @@ struct objects {
   hadal_session* session; /* computed to its end */
   hadal_request* request; /* a finished generate, with log-probabilities */
   hadal_request* load;    /* a finished load */
+  hadal_request* prefill; /* a finished prefill, with all logits */
   hadal_error* error;
   hadal_runtime* freed_runtime;
   hadal_config* freed_config;

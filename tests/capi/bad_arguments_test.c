@@ -101,9 +101,8 @@ static void make_freed(struct objects* at) {
 int main(int argc, char** argv) {
   struct objects at = {0};
   struct walk walk;
-  hadal_config *logprobs = NULL, *profile = NULL;
+  hadal_config *logprobs = NULL, *profile = NULL, *keep = NULL;
   hadal_session* answered = NULL;
-  hadal_request* prefill = NULL;
   if (argc != 2) return 2;
   at.path = argv[1];
   walk_begin(&walk, argv[1], 0, 1);
@@ -119,9 +118,10 @@ int main(int argc, char** argv) {
   MUST(hadal_model_load(at.runtime, at.path, strlen(at.path), NULL, &at.load, error));
   EXPECT(run_to_end(at.load) == HADAL_DONE);
   at.session = new_session(at.model, "Once upon a time");
-  MUST(hadal_session_prefill(at.session, NULL, &prefill, error));
-  EXPECT(run_to_end(prefill) == HADAL_DONE);
-  hadal_request_free(prefill);
+  keep = config_i64(HADAL_OPT_KEEP_LOGITS, 1);
+  MUST(hadal_session_prefill(at.session, keep, &at.prefill, error));
+  EXPECT(run_to_end(at.prefill) == HADAL_DONE);
+  hadal_config_free(keep);
   answered = new_session(at.model, "Once upon a time");
   logprobs = config_i64(HADAL_OPT_LOGPROBS, 2);
   MUST(hadal_config_set_i64(logprobs, HADAL_OPT_MAX_TOKENS, 2, error));
@@ -137,6 +137,7 @@ int main(int argc, char** argv) {
   hadal_error_free(at.error);
   hadal_request_free(at.request);
   hadal_request_free(at.load);
+  hadal_request_free(at.prefill);
   hadal_session_free(answered);
   hadal_session_free(at.session);
   hadal_config_free(at.config);

@@ -85,7 +85,7 @@ class Conversions(unittest.TestCase):
         self.assertIn("bf16", types_of(self.path("a.gguf")))
         self.assertNotIn("f16", types_of(self.path("a.gguf")))
         self.assertEqual(types_of(self.path("b.gguf"))["f16"], 1)
-        self.refused(2, "no type that hadal writes", "quantise", toy, self.path("c.gguf"), "q9")
+        self.refused(2, "no type and no mix", "quantise", toy, self.path("c.gguf"), "q9")
         self.refused(2, "is no rule", "quantise", toy, self.path("c.gguf"), "f16", "--rules", "x")
         self.assertEqual(self.names(), ["a.gguf", "b.gguf"])
 

@@ -89,6 +89,11 @@ TEST(ImatrixFile, ReadsWhatOthersWrote) {
   }
   EXPECT_EQ(a->most_rows(), 200u);
   EXPECT_EQ(a->chunk_size, 200u);
+  const ImportanceSource source = a->source();
+  EXPECT_EQ(source.file, kGguf);
+  EXPECT_EQ(source.dataset, "prompt of 200 tokens");
+  EXPECT_EQ(source.n_entries, 38);
+  EXPECT_EQ(source.n_chunks, 1);
 }
 
 TEST(ImatrixFile, WhatIsWrittenIsRead) {

@@ -7,7 +7,6 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
-#include "lib/tensor/block_encoders.hpp"
 
 namespace hadal {
 namespace {
@@ -185,24 +184,6 @@ TEST(Mix, TheMtpLayerCountsAsOneMore) {
   EXPECT_EQ(chosen_for("layers.61.eh_proj", "q2_k_xs", tensors), DType::kQ2_K);
 }
 
-TEST(Mix, RowsThatAreNoWholeBlocksGetSmallerBlocks) {
-  const auto fallback = [](const char* type, int64_t cols) {
-    return chosen(type, {{"layers.0.self_attn.k_b_proj", DType::kF32, {16, 512, cols}}})[0];
-  };
-  EXPECT_EQ(fallback("q2_k_xs", 128), DType::kQ4_0);
-  EXPECT_EQ(fallback("q3_k", 128), DType::kQ4_0);
-  EXPECT_EQ(fallback("q4_k", 128), DType::kQ5_0);
-  EXPECT_EQ(fallback("q4_k_m", 128), DType::kQ5_0);
-  EXPECT_EQ(fallback("q5_k", 32), DType::kQ5_1);
-  EXPECT_EQ(fallback("q6_k", 160), DType::kQ8_0);
-  EXPECT_EQ(fallback("iq4_xs", 128), DType::kIQ4_NL);
-  EXPECT_EQ(fallback("iq2_xxs", 64), DType::kIQ4_NL);
-  EXPECT_EQ(fallback("q6_k", 512), DType::kQ6_K);
-  EXPECT_EQ(fallback("q6_k", 24), DType::kF16);
-  EXPECT_EQ(fallback("q8_0", 24), DType::kF16);
-  EXPECT_EQ(fallback("nvfp4", 32), DType::kF16);
-}
-
 TEST(Mix, RefusesWhatMakesNoSense) {
   for (const char* mix : {"q9_k", "", "i32", "q4_k_m ", "q4", "mixed"}) {
     const auto types = choose_types(mix, v3());
@@ -210,16 +191,6 @@ TEST(Mix, RefusesWhatMakesNoSense) {
     EXPECT_THAT(message_of(types.status()), HasSubstr(absl::StrCat("\"", mix, "\"")));
     EXPECT_THAT(hint_of(types.status()), HasSubstr("q2_k_xs, "));
   }
-}
-
-TEST(Mix, WhetherATypeCanBeWrittenIsAskedApart) {
-  const std::vector<MixTensor> tensors = {{"lm_head", DType::kIQ1_M, {256, 256}}};
-  ASSERT_FALSE(can_encode(DType::kIQ1_M));
-  EXPECT_TRUE(require_encoders(tensors, chosen("keep", tensors)).ok());
-  EXPECT_TRUE(require_encoders(tensors, chosen("q8_0", tensors)).ok());
-  const absl::Status status = require_encoders(tensors, chosen("iq1_s", tensors));
-  EXPECT_EQ(code_of(status), HADAL_E_UNSUPPORTED);
-  EXPECT_THAT(message_of(status), HasSubstr("lm_head would become iq1_s"));
 }
 
 }  // namespace
