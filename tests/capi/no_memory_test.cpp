@@ -1,7 +1,7 @@
 // Four walks, loading a model, using a loaded one, converting it and checking its files, in which
-// each allocation of a small object (of the last: one of many) fails, one after the other: once, and
-// from then on. Every call answers E_NO_MEMORY or succeeds, nothing ends the process, and all can be
-// freed afterwards. Usage: no_memory_test MODEL
+// each allocation of a small object (of the last: one of many) fails, one after the other: once,
+// and from then on. Every call answers E_NO_MEMORY or succeeds, nothing ends the process, and all
+// can be freed afterwards. Usage: no_memory_test MODEL
 #include <hadal/hadal.h>
 
 #include <atomic>
