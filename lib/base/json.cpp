@@ -144,4 +144,8 @@ std::string write_sorted_json(const SortedJson& value) {
   return value.dump(-1, ' ', false, SortedJson::error_handler_t::replace);
 }
 
+std::string write_indented_json(const SortedJson& value) {
+  return value.dump(2, ' ', false, SortedJson::error_handler_t::replace);
+}
+
 }  // namespace hadal

@@ -71,5 +71,7 @@ absl::Status walk_json(absl::string_view text, absl::string_view what, JsonVisit
 // One line; bytes that are not UTF-8 are replaced.
 std::string write_json(const Json& value);
 std::string write_sorted_json(const SortedJson& value);
+// Lines of their own, two spaces for each level.
+std::string write_indented_json(const SortedJson& value);
 
 }  // namespace hadal

@@ -64,7 +64,7 @@ std::string changed_config(SortedJson& config, const DirectoryChange& change) {
   }
   if (change.without_mtp && config.contains("num_nextn_predict_layers"))
     config["num_nextn_predict_layers"] = 0;
-  return config.dump(2, ' ', false, SortedJson::error_handler_t::replace) + "\n";
+  return write_indented_json(config) + "\n";
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ struct Attention {
   Matrix q_latent, q_pe;      // of all rows of a batch
   float softmax_scale = 0.1f;
   DType latent = DType::kF32;  // of the cache
+  std::vector<Matrix> given;   // the cache before it was rounded to that, where it was
 
   // Random rows of unit size: scores have a deviation of about 2 then.
   static Attention random(int32_t n_heads, int64_t rank, int64_t n_rope,
@@ -41,6 +42,7 @@ struct Attention {
   Attention cached_as(DType type) const {
     Attention a = *this;
     a.latent = type;
+    a.given = cache;
     for (Matrix& c : a.cache) c = test::as_cached(test::cache_row(rank, n_rope, type), c);
     return a;
   }
@@ -49,7 +51,8 @@ struct Attention {
   Matrix run(Backend& backend, const std::vector<Span>& spans, int64_t first_row = 0) const {
     test::Workbench bench(backend);
     test::Sequences sequences =
-        test::Sequences::with(bench, cache, test::cache_row(rank, n_rope, latent), /*n_layers=*/2);
+        test::Sequences::with(bench, given.empty() ? cache : given,
+                              test::cache_row(rank, n_rope, latent), /*n_layers=*/2);
     const BatchRows rows = sequences.rows(spans, n_rope);
     const int64_t n = rows.n_rows() * n_heads;
     const Tensor out = bench.empty(n, rank);

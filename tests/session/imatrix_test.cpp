@@ -24,7 +24,9 @@ std::shared_ptr<ServedModel> measuring(const std::shared_ptr<Runtime>& runtime, 
 }
 
 std::vector<float> read_prompt(const std::shared_ptr<ServedModel>& model, size_t n = 200) {
-  const auto s = session(model);
+  Config exact;  // as the golden's
+  EXPECT_TRUE(exact.set_str(HADAL_OPT_CACHE_TYPE, "f32").ok());
+  const auto s = session(model, exact);
   EXPECT_TRUE(s->append(prompt_of(n)).ok());
   EXPECT_TRUE(prefill(s).status.ok());
   return *s->logits();
