@@ -65,9 +65,12 @@ absl::StatusOr<hadal_status> Request::step(uint64_t budget_ns) {
 
 absl::StatusOr<hadal_status> Request::poll(Event& out) {
   start();
+  absl::StatusOr<hadal_status> result = HADAL_EVENT;
   bool taken = false, half_empty = false;
   {
+    // The answer belongs to the same look: an event that came after it would be told, not taken.
     const MutexLock lock(&mutex_);
+    result = current_answer();
     if (!events_.empty()) {
       taken = true;
       out = std::move(events_.front());
@@ -80,8 +83,7 @@ absl::StatusOr<hadal_status> Request::poll(Event& out) {
   if (half_empty || !taken) {
     if (Driver* driver = runtime_->driver()) driver->wake();
   }
-  if (taken) return HADAL_EVENT;
-  return answer();
+  return result;
 }
 
 absl::StatusOr<hadal_status> Request::wait(uint64_t timeout_ns) {
@@ -178,6 +180,10 @@ bool Request::has_events() const { return n_events_.load(std::memory_order_acqui
 
 absl::StatusOr<hadal_status> Request::answer() const {
   const MutexLock lock(&mutex_);
+  return current_answer();
+}
+
+absl::StatusOr<hadal_status> Request::current_answer() const {
   if (!events_.empty()) return HADAL_EVENT;
   if (!ended_) return HADAL_PENDING;
   if (!end_status_.ok()) return end_status_;

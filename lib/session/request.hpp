@@ -119,6 +119,7 @@ class Request {
   bool has_events() const;
   // EVENT, DONE, PENDING or the failure, as things stand.
   absl::StatusOr<hadal_status> answer() const;
+  absl::StatusOr<hadal_status> current_answer() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::shared_ptr<Runtime> runtime_;
   const uint64_t created_ns_;

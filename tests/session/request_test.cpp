@@ -50,6 +50,27 @@ TEST_P(RequestTest, EventsComeInOrderAndProgressIsMonotone) {
   EXPECT_EQ(outcome.tokens().size(), 5u);
 }
 
+// By poll alone, which then often looks just before an event comes.
+TEST_P(RequestTest, NoEventIsToldTwiceOrLost) {
+  for (int round = 0; round < 20; ++round) {
+    const auto s = session_with(1);
+    const auto request = *GenerateRequest::create(s, greedy(), with(HADAL_OPT_MAX_TOKENS, 30));
+    uint64_t n_events = 0;
+    absl::StatusOr<hadal_status> status = HADAL_PENDING;
+    for (Event event; status.ok() && *status != HADAL_DONE;) {
+      status = request->poll(event);
+      if (status.ok() && *status == HADAL_EVENT) {
+        ASSERT_EQ(event.sequence, n_events++);
+      } else if (status.ok() && *status == HADAL_PENDING && GetParam() == 0) {
+        ASSERT_TRUE(request->step(1).ok());
+      }
+    }
+    EXPECT_TRUE(status.ok());
+    EXPECT_GT(n_events, 3u);
+    request->close();
+  }
+}
+
 TEST_P(RequestTest, AFinishedRequestAnswersDoneForEver) {
   const auto s = session_with(5);
   auto request = *PrefillRequest::create(s, Config());
