@@ -235,10 +235,11 @@ TEST_P(MlaAttentionExpandedTest, CachesOfEveryTypeAreComputedWithAsTheyAre) {
     const test::Tolerance tolerance = is_rounded ? test::kBf16Tolerance : near_enough();
     const Shape shapes[] = {{2, 512, 128, 64, 128}, {3, 32, 16, 32, 64}, {2, 32, 10, 6, 17}};
     for (const Shape& shape : shapes) {
-      for (const int32_t length : {1, 2, 65, 128, 131, 300}) {
+      for (const int32_t length : {1, 65, 131, 300}) {
         SCOPED_TRACE(testing::Message() << name(type) << " " << shape.rank << " + " << shape.n_rope
                                         << ", " << length << " positions");
-        const int32_t n = std::min(length, 70);
+        if (shape.rank > 100 && length > 131) continue;  // takes long, and shows nothing new
+        const int32_t n = std::min(length, shape.rank > 100 ? 10 : 70);
         const Attention a = Attention::random(shape, {length}, n).cached_as(type);
         const std::vector<Span> last = {{0, length - n, n}};
         EXPECT_TRUE(is_near(a.run(backend(), last), a.formula(last), tolerance));
