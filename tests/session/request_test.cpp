@@ -60,9 +60,9 @@ TEST_P(RequestTest, NoEventIsToldTwiceOrLost) {
     for (Event event; status.ok() && *status != HADAL_DONE;) {
       status = request->poll(event);
       if (status.ok() && *status == HADAL_EVENT) {
-        ASSERT_EQ(event.sequence, n_events++);
+        EXPECT_EQ(event.sequence, n_events++);
       } else if (status.ok() && *status == HADAL_PENDING && GetParam() == 0) {
-        ASSERT_TRUE(request->step(1).ok());
+        EXPECT_TRUE(request->step(1).ok());
       }
     }
     EXPECT_TRUE(status.ok());
