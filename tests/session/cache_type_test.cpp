@@ -75,7 +75,10 @@ TEST_F(CacheTypeTest, SessionsOfDifferentTypesRunSideBySideAsTheyDoAlone) {
   }
   Event event;
   for (const auto& request : requests) EXPECT_TRUE(request->poll(event).ok());  // all begin
-  for (const auto& request : requests) EXPECT_TRUE(run(*request).status.ok());
+  for (const auto& request : requests) {
+    EXPECT_TRUE(run(*request).status.ok());
+    request->close();
+  }
   for (size_t i = 0; i < sessions.size(); ++i)
     EXPECT_EQ(*sessions[i]->logits(), logits_with(cached_in(types[i]))) << types[i];
 }
