@@ -176,7 +176,10 @@ enum {
               vocabulary, under HADAL_OPT_HOST_BYTES. Refused for generate. Default 0 */
   /* conversion */
   HADAL_OPT_CONVERT_TYPE = 600, /* str: type of the matrices written: "keep" (default), "f32",
-                                   "f16", "bf16", "q8_0" and so on, or the name of a mix of types.
+                                   "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q3_k" to
+                                   "q6_k", "iq4_nl", "iq4_xs"; or a mix of types: "q2_k", "q2_k_xs",
+                                   "q2_k_s", "q2_k_l", "q3_k_s", "q3_k_m", "q3_k_l", "q4_k_s",
+                                   "q4_k_m", "q5_k_s", "q5_k_m".
                                    Vectors and the router stay f32. Rows that do not fill the blocks
                                    of a type get one that fits, with a warning */
   HADAL_OPT_CONVERT_FORMAT =
@@ -349,7 +352,8 @@ HADAL_API void hadal_runtime_free(hadal_runtime* runtime); /* [any] joins thread
 typedef struct hadal_memory_plan { /* bytes; written by us */
   uint32_t struct_size, flags;
   uint64_t host_weights; /* weights read into memory; when mapped, norms, biases, scales only */
-  uint64_t host_cache;   /* latent cache of one session at the model's full context */
+  uint64_t host_cache;   /* latent cache of one session at the model's full context, of the type
+                            that HADAL_OPT_CACHE_TYPE's "auto" means; so are the sums below */
   uint64_t host_scratch; /* activations, and what the backend works in */
   uint64_t host_pinned;  /* 0 */
   uint64_t mapped;       /* weights used in place from the file */
@@ -489,8 +493,8 @@ HADAL_API void hadal_tokenizer_free(hadal_tokenizer* tokenizer); /* [any] */
 /* ---- Session: appending is cheap and computes nothing; prefill or generate does ----------------
  */
 
-/* E_UNSUPPORTED for a cache type this version lacks, E_OUT_OF_RANGE for a context beyond the
- * model's. [any] */
+/* E_OUT_OF_RANGE for a cache type that is none and a context beyond the model's, E_UNSUPPORTED for
+ * a cache type whose blocks of 32 do not divide the model's kv_lora_rank. [any] */
 HADAL_API hadal_status hadal_session_create(hadal_model* model, const hadal_config* config,
                                             hadal_session** out, hadal_error** error);
 /* Queues tokens. E_CONTEXT_FULL if they do not fit, E_OUT_OF_RANGE for an id outside the
