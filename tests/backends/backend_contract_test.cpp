@@ -188,6 +188,40 @@ TEST_P(BackendContractTest, ExpandedAttentionNeedsNoMoreMemoryThanSaid) {
   }
 }
 
+// Over positions enough for several stretches, which a lone row shares out among the threads.
+TEST_P(BackendContractTest, AttentionNeedsNoMoreMemoryThanSaid) {
+  for (const DType type : {DType::kF32, DType::kBF16, DType::kQ8_0}) {
+    for (const int64_t n_rows : {1, 3, 40}) {
+      SCOPED_TRACE(testing::Message() << name(type) << ", " << n_rows << " rows");
+      const CacheRow row = test::cache_row(32, 32, type);
+      const int32_t length = 1300;
+      const auto memory = Memory::create(nullptr, 0);
+      const auto backend = test::backend_of(GetParam(), memory);
+      test::Workbench bench(*backend);
+      test::Sequences sequences =
+          test::Sequences::with(bench, {test::random_matrix(length, row.dim(), 1)}, row);
+      const auto n = static_cast<int32_t>(n_rows);
+      const BatchRows rows = sequences.rows({{0, length - n, n}}, 32);
+      const int32_t n_heads = 5;
+      const Tensor q_latent = bench.put(test::random_matrix(n_rows * n_heads, 32, 2));
+      const Tensor q_pe = bench.put(test::random_matrix(n_rows * n_heads, 32, 3));
+      const Tensor out = bench.empty(n_rows * n_heads, 32);
+      const uint64_t before = memory->live_bytes();
+      backend->mla_attention({.q_latent = q_latent,
+                              .q_pe = q_pe,
+                              .rows = &rows,
+                              .latent_cache = sequences.layer(),
+                              .out = out,
+                              .num_attention_heads = n_heads,
+                              .softmax_scale = 0.1f});
+      EXPECT_TRUE(backend->wait().ok());
+      EXPECT_LE(memory->peak_bytes() - before,
+                backend->scratch_bytes(
+                    {.max_rows = n_rows, .num_attention_heads = n_heads, .latent_dim = row.dim()}));
+    }
+  }
+}
+
 TEST_P(BackendContractTest, AnswersToItsName) {
   EXPECT_EQ(backend().name(), GetParam().backend);
   EXPECT_NE(backend().description().find(GetParam().backend), std::string::npos);

@@ -74,7 +74,7 @@ inline constexpr Tolerance kExpertsTolerance = {5e-5, 1e-5};  // three products 
 inline constexpr Tolerance kRoundedSumTolerance = {0.05, 0.015};
 inline constexpr Tolerance kRoundedExpertsTolerance = {0.5, 0.05};
 // Queries, keys, weights and values in bf16, in steps of 1 / 256 of themselves.
-inline constexpr Tolerance kBf16Tolerance = {0.04, 0.006};
+inline constexpr Tolerance kBf16Tolerance = {0.03, 0.005};
 inline constexpr Tolerance kOffsetTolerance = {1e-4, 2e-5};  // sums of values that are all large
 
 testing::AssertionResult is_near(const Matrix& actual, const Expected& expected,
