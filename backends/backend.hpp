@@ -76,6 +76,7 @@ struct WeightSource {
   // slice_stride_bytes then means nothing; the table outlives the backend's Weight.
   const std::byte* const* slice_data = nullptr;
   BlockScales scales{};  // of f8_e4m3 only
+  bool decides = false;  // as a router does: a choice must not turn on how its inputs were rounded
 
   const std::byte* row(int64_t slice, int64_t r) const {
     const std::byte* first =

@@ -34,8 +34,9 @@ Features detect() {
   found.avx512 = found.avx2 && has_all(b, kAvx512) && has_all(c, bit_AVX512VNNI) &&
                  (saved & 0xe0) == 0xe0;  // k, zmm
   constexpr uint32_t kBf16 = 1u << 5;     // of leaf 7, part 1
+  const bool has_vbmi = has_all(c, 1u << 1);
   found.avx512_bf16 =
-      found.avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && has_all(a, kBf16);
+      found.avx512 && has_vbmi && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && has_all(a, kBf16);
   return found;
 }
 
