@@ -124,7 +124,9 @@ enum {
   HADAL_OPT_CPU_ACTIVATIONS = 206, /* str: "int8" (default): activations that are multiplied with
                                       weights in block formats are rounded to 8 bits, 256 to a
                                       scale; an error far below that of the weights, and
-                                      about three times the speed. "f32": never rounded */
+                                      about three times the speed. With weights in bf16 or fp8 they
+                                      are rounded to bf16 where the machine multiplies that (twice
+                                      the speed). A router's never are. "f32": never rounded */
   HADAL_OPT_PROFILE = 207, /* i64 0/1: count what the model's ops take, for hadal_model_profile.
                               Each op is then waited for, which costs some time; results are the
                               same. Default 0 */
