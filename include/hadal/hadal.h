@@ -346,10 +346,11 @@ HADAL_API void hadal_runtime_free(hadal_runtime* runtime); /* [any] joins thread
 /* ---- Model -------------------------------------------------------------------------------------
  * A path is a GGUF file or any file of a split set; or a directory as it was published:
  * config.json, safetensors in F32, F16, BF16 or FP8 E4M3 with a scale for each block,
- * tokenizer.json and tokenizer_config.json (generation_config.json and chat_template.jinja are read
- * if they are there). The directory's config.json, index or any safetensors file stands for all of
- * it; files are looked for beside the one given and nowhere else. Nothing is converted: FP8 stays
- * one byte a weight. */
+ * tokenizer.json (or, without one, the tiktoken.model of Kimi-K2 and Moonlight) and
+ * tokenizer_config.json (generation_config.json and chat_template.jinja are read if they are
+ * there). The directory's config.json, index or any safetensors file stands for all of it; files
+ * are looked for beside the one given and nowhere else. Nothing is converted: FP8 stays one byte a
+ * weight. */
 
 typedef struct hadal_memory_plan { /* bytes; written by us */
   uint32_t struct_size, flags;
