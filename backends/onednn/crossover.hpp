@@ -26,10 +26,10 @@ inline constexpr int64_t kMostRouterOutputs = 1024;
 // another order first. `is_rounded`: x is rounded to bf16 as well.
 inline std::optional<int64_t> least_rows(DType weights, bool is_rounded, int64_t out_features) {
   switch (weights) {
-    case DType::kBF16: return is_rounded ? 16 : 32;
+    case DType::kBF16: return is_rounded ? 8 : 16;
     case DType::kF32:
       if (out_features <= kMostRouterOutputs) return std::nullopt;
-      return 32;
+      return 8;
     default: return std::nullopt;
   }
 }
