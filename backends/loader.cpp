@@ -67,7 +67,7 @@ absl::StatusOr<std::unique_ptr<Backend>> make_backend(const BackendOptions& opti
   if (name == "onednn") {
     return make_from_module(name, options, std::move(memory), std::move(executor));
   }
-  if (name == "auto" && options.isa == "auto" &&
+  if (name == "auto" && options.isa == "auto" && !options.batch_invariant &&
       onednn::is_first_choice(cpu::features_of_this_machine())) {
     absl::StatusOr<std::unique_ptr<Backend>> best =
         make_from_module("onednn", options, memory, executor);

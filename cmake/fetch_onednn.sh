@@ -1,12 +1,12 @@
 #!/bin/sh
 # fetch_onednn.sh [FOLDER]: builds the oneDNN that ships inside libhadal_onednn.so and installs it in
-# FOLDER (build/onednn), for CMAKE_PREFIX_PATH. It is Debian 13's source of 3.7.2 with upstream's
+# FOLDER (build/onednn-static), for CMAKE_PREFIX_PATH. It is Debian 13's source of 3.7.2 with upstream's
 # fixes of 3.7.3, static, with the threads of whoever calls it, and without all that hadal has no use
 # for. That takes some 14 minutes of processor time; what is there is not built again, and the
 # compiler launcher of the environment (ccache) is used.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-folder=${1:-$here/../build/onednn}
+folder=${1:-$here/../build/onednn-static}
 archive=onednn_3.7.2+ds.orig.tar.xz
 archive_hash=0cc51ca26c1af6a2bb1e71e378e7046f3ceb3e71791ee9d4e246d50f904a6ea6
 patches=onednn_3.7.2+ds-2.debian.tar.xz

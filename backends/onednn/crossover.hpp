@@ -14,7 +14,7 @@ namespace hadal::onednn {
 inline bool is_of_use(const cpu::Features& machine) { return machine.avx512_bf16; }
 
 // Whether "auto" means this backend: only where the processor has units for matrices that our own
-// kernels do not use.
+// kernels do not use. Not where a single row would have to take this way too.
 inline bool is_first_choice(const cpu::Features& machine) { return machine.amx_bf16; }
 
 // A router has no more outputs than this. Its logits decide, and oneDNN adds up a product from its

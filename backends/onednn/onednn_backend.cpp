@@ -75,6 +75,10 @@ void OnednnBackend::put_row(const ProductShape& shape, const float* row, std::by
   }
 }
 
+bool OnednnBackend::can_make_code() {
+  return products_.has_fast({Type::bf16, Type::bf16, 0, 64, 64, 64, 64, 64});
+}
+
 absl::StatusOr<std::unique_ptr<Backend>> make_onednn_backend(const BackendOptions& options,
                                                              std::shared_ptr<Memory> memory,
                                                              std::shared_ptr<Executor> executor) {
@@ -95,8 +99,13 @@ absl::StatusOr<std::unique_ptr<Backend>> make_onednn_backend(const BackendOption
     dnnl_set_jit_dump(0);
     dnnl_set_primitive_cache_capacity(0);
     dnnl_set_default_fpmath_mode(dnnl_fpmath_mode_strict);
-    backend =
+    auto made =
         std::make_unique<OnednnBackend>(std::move(memory), std::move(executor), kernels, options);
+    if (!made->can_make_code()) {
+      return fail(HADAL_E_UNSUPPORTED, "oneDNN has no code for products of bf16 on this machine",
+                  "Set the option backend to auto or cpu.");
+    }
+    backend = std::move(made);
     return absl::OkStatus();
   }));
   return backend;

@@ -20,6 +20,9 @@ class OnednnBackend : public CpuBackend {
   std::string description() const override;
   uint64_t scratch_bytes(const PassShape& shape) const override;
 
+  // Whether oneDNN can make code here at all; may throw dnnl::error.
+  bool can_make_code();
+
   void matmul(const Tensor& x, const Weight& w, const Tensor& out) override;
   void moe_ffn(const MoeFfnArgs& args) override;
 

@@ -163,6 +163,47 @@ TEST_F(OnednnModuleTest, ItKeepsToTheInstructionSetThatItIsFor) {
   EXPECT_NE(message_of(status).find("avx2"), std::string::npos);
 }
 
+// Of every shape that has been tried, with room to spare; a product that wants more is not taken.
+TEST_F(OnednnModuleTest, ProductsNeedNoMoreMemoryThanSaid) {
+  for (const bool batch_invariant : {true, false}) {
+    for (const int64_t n_rows : {1, 2, 40, 300}) {
+      for (const DType dtype : {DType::kBF16, DType::kF32}) {
+        SCOPED_TRACE(testing::Message() << n_rows << " rows, " << name(dtype));
+        const auto memory = Memory::create(nullptr, 0);
+        BackendOptions options{.name = "onednn", .batch_invariant = batch_invariant};
+        options.module_path = HADAL_TEST_MODULES;
+        const auto backend = test::must(make_backend(options, memory, test::must(thread_pool(2))));
+        test::Workbench bench(*backend);
+        const Tensor x = bench.put(test::random_matrix(n_rows, 1536, 1));
+        const Tensor out = bench.empty(n_rows, 1100);
+        const Weight& w = bench.upload(test::random_weight(dtype, 1, 1100, 1536, 2));
+        const Weight& gate = bench.upload(test::random_weight(dtype, 4, 64, 1536, 3));
+        const Weight& up = bench.upload(test::random_weight(dtype, 4, 64, 1536, 4));
+        const Weight& down = bench.upload(test::random_weight(dtype, 4, 1536, 64, 5));
+        test::Ids ids;
+        for (int64_t i = 0; i < 2 * n_rows; ++i) ids.push_back(static_cast<int32_t>(i % 3));
+        const MoeFfnArgs args = {.x = x,
+                                 .expert_ids = bench.put(ids, 2),
+                                 .expert_weights = bench.put(test::random_matrix(n_rows, 2, 6)),
+                                 .gate_proj = &gate,
+                                 .up_proj = &up,
+                                 .down_proj = &down,
+                                 .out = bench.empty(n_rows, 1536)};
+        const uint64_t before = memory->live_bytes();
+        backend->matmul(x, w, out);
+        backend->moe_ffn(args);
+        test::must(backend->wait());
+        EXPECT_LE(memory->peak_bytes() - before,
+                  backend->scratch_bytes({.max_rows = n_rows,
+                                          .hidden_size = 1536,
+                                          .max_in_features = 1536,
+                                          .num_experts_per_tok = 2,
+                                          .moe_intermediate_size = 64}));
+      }
+    }
+  }
+}
+
 TEST_F(OnednnModuleTest, ItKeepsToTheBudget) {
   const auto memory = Memory::create(nullptr, 40000);
   BackendOptions options{"onednn"};
