@@ -43,8 +43,8 @@ for part; do
       sh cmake/install_packages.sh patch xz-utils
       sh cmake/fetch_onednn.sh
       sh cmake/fetch_abseil.sh
-      build onednn backends_test model_test package_tests
-      run onednn -R '^(backends|model|package|capi|hadal_hpp|example)'
+      build onednn backends_test onednn_test model_test package_tests
+      run onednn -R '^(backends|onednn|model|package|capi|hadal_hpp|example)'
       ;;
     asan)
       build asan
