@@ -8,8 +8,9 @@
 namespace hadal::onednn {
 namespace {
 
-// Each takes some ten thousand bytes of code, and as much again of descriptions.
-constexpr size_t kMostProducts = 512;
+// Each takes 170 kB, most of it code, outside of every budget. A model has ten shapes or so, each
+// with a few numbers of rows; its experts have two, with 32 numbers of rows at most.
+constexpr size_t kMostProducts = 192;
 
 using Dims = dnnl::memory::dims;
 

@@ -114,11 +114,11 @@ enum {
                                rounded to it, if HADAL_OPT_CPU_ACTIVATIONS is "int8". From
                                determinism 2 on oneDNN does single rows as well, slower than "cpu".
                                Its code is generated when it runs: the process must be allowed to
-                               have such memory, a few MB that are not under HADAL_OPT_HOST_BYTES;
-                               with AMX the process asks the system for its registers. E_NOT_FOUND
-                               without the module, E_VERSION if it is of another build,
-                               E_UNSUPPORTED on another machine. "auto" takes it below determinism 2
-                               on machines with AMX, if it is there */
+                               have such memory, up to 30 MB or so that are not under
+                               HADAL_OPT_HOST_BYTES, and on machines with AMX asks the system for
+                               its registers. E_NOT_FOUND without the module, E_VERSION if it is of
+                               another build, E_UNSUPPORTED on another machine. "auto" takes it
+                               below determinism 2 on machines with AMX, if it is there */
   HADAL_OPT_MMAP = 201,     /* i64 0/1: map the file (default 1) or read it into memory. While
                                mapped, truncation by another process is SIGBUS                 */
   HADAL_OPT_MTP_PATH = 202, /* str: where the MTP layer is, for a model whose own files lack it: a

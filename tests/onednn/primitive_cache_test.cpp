@@ -14,7 +14,7 @@
 namespace hadal::onednn {
 namespace {
 
-constexpr int64_t kMost = 700, kIn = 24, kOut = 40;
+constexpr int64_t kMost = 300, kIn = 24, kOut = 40;
 
 class PrimitiveCacheTest : public testing::Test {
  protected:
