@@ -35,7 +35,7 @@ void OnednnBackend::multiply_rows(const ProductShape& shape, const Tensor& x, co
   const bool is_rounded = s.x == Type::bf16;
   const auto row_size = static_cast<size_t>(s.k) * sizeof(uint16_t);
   const size_t rounded_size = is_rounded ? cpu::lines_of<uint16_t>(s.m * s.k) : 0;
-  run_in_scratch("matmul", rounded_size + products_.most_scratch_bytes(s.k), [&](std::byte* to) {
+  run_in_scratch("matmul", rounded_size + products_.most_scratch_bytes(), [&](std::byte* to) {
     if (is_rounded) {
       workers().for_each_range(s.m, workers().grain(s.m, s.k, 1),
                                [&](int, int64_t first, int64_t n) {
@@ -56,7 +56,7 @@ void OnednnBackend::multiply_single_row(const ProductShape& shape, const Tensor&
   s.out_stride = onednn::kSingleRowCols;
   const size_t x_size = cpu::lines_of<float>(2 * s.k);
   const size_t out_size = cpu::lines_of<float>(2 * onednn::kSingleRowCols);
-  const size_t size = x_size + out_size + products_.most_scratch_bytes(s.k);
+  const size_t size = x_size + out_size + products_.most_scratch_bytes();
   run_in_scratch("matmul", size, [&](std::byte* rows) {
     const size_t row_size = static_cast<size_t>(s.k) * (s.x == Type::bf16 ? 2 : 4);
     put_row(s, x.row(0), rows);

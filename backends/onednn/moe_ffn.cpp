@@ -80,8 +80,7 @@ void OnednnBackend::multiply_experts(const ProductShape& gate_shape, const Produ
   const int64_t n_at_once = onednn::expert_rows(static_cast<int64_t>(most));
   const int64_t element_bytes = gate_shape.x == Type::bf16 ? 2 : 4;
   const onednn::ExpertsLayout layout(n_at_once, args.x.cols, inner_size, element_bytes);
-  const size_t size =
-      layout.end + products_.most_scratch_bytes(std::max(gate_shape.k, down_shape.k));
+  const size_t size = layout.end + products_.most_scratch_bytes();
 
   run_in_scratch("moe_ffn", size, [&](std::byte* scratch) {
     auto* gates = reinterpret_cast<float*>(scratch + layout.gate);

@@ -33,11 +33,10 @@ uint64_t OnednnBackend::scratch_bytes(const PassShape& s) const {
   const int64_t n_rows = std::max<int64_t>(2, s.max_rows);
   const size_t matmul = cpu::lines_of<float>(n_rows * s.max_in_features) +
                         cpu::lines_of<float>(2 * onednn::kSingleRowCols) +
-                        products_.most_scratch_bytes(s.max_in_features);
+                        products_.most_scratch_bytes();
   const onednn::ExpertsLayout experts(onednn::expert_rows(s.max_rows), s.hidden_size,
                                       s.moe_intermediate_size, sizeof(float));
-  const size_t moe =
-      experts.end + products_.most_scratch_bytes(std::max(s.hidden_size, s.moe_intermediate_size));
+  const size_t moe = experts.end + products_.most_scratch_bytes();
   const uint64_t desks = workers().desk_bytes();
   return std::max(CpuBackend::scratch_bytes(s), desks + std::max(matmul, moe));
 }

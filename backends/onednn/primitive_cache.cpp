@@ -37,11 +37,11 @@ PrimitiveCache::PrimitiveCache(std::shared_ptr<Executor> executor, bool any_orde
   is_amx_ = dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core_amx;
 }
 
-// What was seen: the rows of w that a thread brings into its own order, 64 at a time of all k and
-// in four bytes where one side is f32, and a few rows of x and of sums. Doubled, because it is a
-// promise: a product that wants more is not taken.
-size_t PrimitiveCache::most_scratch_bytes(int64_t k) const {
-  const auto per_thread = static_cast<size_t>(k) * 64 * 4 * 2 + (size_t{1} << 20);
+// Without tiles at most 673 kB a thread were seen, for 64 by 1,024 weights, 64 by 1,024 numbers of
+// x and some sums, whatever the shape. With them nothing was seen. It is a promise all the same: a
+// product that wants more is not taken.
+size_t PrimitiveCache::most_scratch_bytes() const {
+  const size_t per_thread = size_t{is_amx_ ? 4u : 1u} << 20;
   return static_cast<size_t>(n_threads_) * per_thread;
 }
 
@@ -66,7 +66,7 @@ PrimitiveCache::Product PrimitiveCache::make(const ProductShape& s) const {
   made.scratch = description.scratchpad_desc();
   // Everything else that it has is loops, or sums in an order that depends on the rows.
   made.is_fast = std::strncmp(description.impl_info_str(), "brg", 3) == 0 &&
-                 made.scratch.get_size() <= most_scratch_bytes(s.k);
+                 made.scratch.get_size() <= most_scratch_bytes();
   if (!made.is_fast) return made;
   made.w = description.weights_desc();
   made.primitive = threads_.for_all([&] { return dnnl::matmul(description); });

@@ -34,8 +34,8 @@ class PrimitiveCache {
   // any_order: sums may be shared out among the threads, where oneDNN likes to.
   PrimitiveCache(std::shared_ptr<Executor> executor, bool any_order);
 
-  // Bytes of scratch, aligned to 64, that a product with so many inputs may ask for at most.
-  size_t most_scratch_bytes(int64_t k) const;
+  // Bytes of scratch, aligned to 64, that a product may ask for at most.
+  size_t most_scratch_bytes() const;
 
   // Whether oneDNN has fast code for products of this shape with any number of rows but one. Asked
   // once for each shape; may throw dnnl::error.

@@ -21,7 +21,7 @@ class PrimitiveCacheTest : public testing::Test {
   void SetUp() override {
     if (!is_of_use(cpu::features_of_this_machine())) GTEST_SKIP() << "no AVX512_BF16 here";
     scratch_ =
-        *Memory::create(nullptr, 0)->allocate(cache_.most_scratch_bytes(kIn), MemoryTag::kScratch);
+        *Memory::create(nullptr, 0)->allocate(cache_.most_scratch_bytes(), MemoryTag::kScratch);
     for (size_t i = 0; i < x_.size(); ++i) x_[i] = static_cast<float>(i % 7) - 3.0f;
     for (size_t i = 0; i < w_.size(); ++i) w_[i] = static_cast<float>(i % 5) - 2.0f;
   }
