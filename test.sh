@@ -5,6 +5,8 @@
 #   asan     every test under the address, leak and undefined behaviour sanitizers
 #   tsan     what works with threads under the thread sanitizer
 #   dev      every test, optimised
+# and one that takes a quarter of an hour more, the first time:
+#   onednn   builds oneDNN and the module with it, tests every op and the package
 # HADAL_CMAKE holds further arguments for CMake, such as -DHADAL_WERROR=ON.
 set -eu
 cd "$(dirname "$0")"
@@ -37,6 +39,13 @@ for part; do
   echo "== $part"
   case $part in
     dev) build dev && run dev ;;
+    onednn)
+      sh cmake/install_packages.sh patch xz-utils
+      sh cmake/fetch_onednn.sh
+      sh cmake/fetch_abseil.sh
+      build onednn backends_test onednn_test model_test package_tests
+      run onednn -R '^(backends|onednn|model|package|capi|hadal_hpp|example)'
+      ;;
     asan)
       build asan
       # Likelihoods of whole texts only repeat, for minutes, what shorter ones have done.
@@ -55,7 +64,7 @@ for part; do
         --timeout 600 -R '^(session|capi_test|capi_host|capi_lifetime|hadal_hpp)'
       ;;
     *)
-      echo "test.sh: there is no part '$part'; there are release, asan, tsan and dev" >&2
+      echo "test.sh: there is no part '$part'; there are release, asan, tsan, dev and onednn" >&2
       exit 2
       ;;
   esac

@@ -18,12 +18,16 @@ Backend& reference() {
 void on_every_backend(const std::string& name, const std::vector<int64_t>& args, const Body& body) {
   std::vector<int> thread_counts = {1};
   if (available_cores() > 1) thread_counts.push_back(available_cores());
-  for (const char* isa : {"scalar", "avx2", "avx512", "amx", "neon"}) {
+  for (const std::string isa : {"scalar", "avx2", "avx512", "amx", "neon", "onednn"}) {
     for (const int n_threads : thread_counts) {
       const auto make = [isa, n_threads] {
         std::shared_ptr<Executor> executor =
             n_threads == 1 ? caller_only() : test::must(thread_pool(n_threads - 1));
         BackendOptions options{"cpu", isa};
+#ifdef HADAL_BENCH_MODULES
+        if (isa == "onednn") options = {"onednn", "auto"};
+        options.module_path = HADAL_BENCH_MODULES;
+#endif
         options.batch_invariant = false;  // as by default
         return make_backend(options, Memory::create(nullptr, 0), executor);
       };
@@ -49,7 +53,7 @@ bool is_right(benchmark::State& state, const test::Matrix& actual, const test::M
     squares += e * e;
   }
   const double size = std::sqrt(squares / static_cast<double>(expected.values.size()));
-  const double allowed = info(type).block_elements > 1 ? 0.1 : 1e-4;
+  const double allowed = info(type).block_elements > 1 ? 0.1 : type == DType::kBF16 ? 0.02 : 1e-4;
   if (largest <= allowed * size) return true;
   const std::string reason = "wrong by " + std::to_string(largest / size) + " of the result";
   state.SkipWithError(reason.c_str());

@@ -1,6 +1,6 @@
-// Benchmarks of single steps: on every instruction set of the cpu backend, with one thread and with
-// all. A result is compared with the reference before it is timed. Each <op>_bench.cpp says what to
-// register; main() is in backends.cpp.
+// Benchmarks of single steps: on every instruction set of the cpu backend, and on onednn where it
+// was built, with one thread and with all. A result is compared with the reference before it is
+// timed. Each <op>_bench.cpp says what to register; main() is in backends.cpp.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -25,7 +25,8 @@ void on_every_backend(const std::string& name, const std::vector<int64_t>& args,
 Backend& reference();
 
 // Compares with the reference: fast and wrong is no result. False, with the reason in `state`.
-// `type` is that of the weights: those in blocks may meet activations that are rounded to 8 bits.
+// `type` is that of the weights: activations may be rounded to 8 bits for those in blocks, and to
+// bf16 for those in bf16.
 bool is_right(benchmark::State& state, const test::Matrix& actual, const test::Matrix& expected,
               DType type);
 

@@ -126,9 +126,7 @@ void CpuBackend::add(const Tensor& x, const Tensor& sum) {
   });
 }
 
-absl::StatusOr<std::unique_ptr<Backend>> make_cpu_backend(std::shared_ptr<Memory> memory,
-                                                          std::shared_ptr<Executor> executor,
-                                                          const BackendOptions& options) {
+absl::StatusOr<cpu::Kernels> cpu_kernels(const BackendOptions& options) {
   HADAL_ASSIGN_OR_RETURN(cpu::Kernels kernels,
                          cpu::kernels_for(options.isa, cpu::features_of_this_machine()));
   if (options.activations == "f32") {
@@ -142,6 +140,13 @@ absl::StatusOr<std::unique_ptr<Backend>> make_cpu_backend(std::shared_ptr<Memory
   if (options.batch_invariant) {
     for (cpu::Int8Kernels& int8 : kernels.int8_formats) int8.stream_rows = nullptr;
   }
+  return kernels;
+}
+
+absl::StatusOr<std::unique_ptr<Backend>> make_cpu_backend(std::shared_ptr<Memory> memory,
+                                                          std::shared_ptr<Executor> executor,
+                                                          const BackendOptions& options) {
+  HADAL_ASSIGN_OR_RETURN(const cpu::Kernels kernels, cpu_kernels(options));
   return std::make_unique<CpuBackend>(std::move(memory), cpu::Workers(std::move(executor), kernels),
                                       !options.batch_invariant, options.activations == "int8");
 }

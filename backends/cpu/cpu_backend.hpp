@@ -40,7 +40,7 @@ class CpuBackend : public ReferenceBackend {
   void swiglu(const Tensor& gate, const Tensor& up, const Tensor& out) override;
   void add(const Tensor& x, const Tensor& sum) override;
 
- private:
+ protected:
   // run(), for ops that work at the workers' desks.
   template <class Op>
   void run_at_desks(const char* op_name, Op&& op) {
@@ -57,6 +57,10 @@ class CpuBackend : public ReferenceBackend {
     if (!grown.ok()) return keep(prefix(op_name, grown));
     op(scratch_.data());
   }
+  cpu::Workers& workers() { return workers_; }
+  const cpu::Workers& workers() const { return workers_; }
+
+ private:
   absl::Status grow_scratch(size_t n_bytes);
 
   cpu::Workers workers_;
@@ -65,8 +69,12 @@ class CpuBackend : public ReferenceBackend {
   Block scratch_;  // of one op at a time; grows and is kept
 };
 
-// E_OUT_OF_RANGE for another isa or other activations than backend_options.hpp names,
-// E_UNSUPPORTED, naming what there is, for an isa that this machine lacks.
+// The kernels that the options ask for. E_OUT_OF_RANGE for another isa or other activations than
+// backend_options.hpp names, E_UNSUPPORTED, naming what there is, for an isa that this machine
+// lacks.
+absl::StatusOr<cpu::Kernels> cpu_kernels(const BackendOptions& options);
+
+// Failures are those of cpu_kernels().
 absl::StatusOr<std::unique_ptr<Backend>> make_cpu_backend(std::shared_ptr<Memory> memory,
                                                           std::shared_ptr<Executor> executor,
                                                           const BackendOptions& options);

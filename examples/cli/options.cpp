@@ -69,7 +69,11 @@ void Options::add_model_flags(CLI::App& app, bool is_positional) {
       ->group("Model");
   add(app, "-t,--threads", HADAL_OPT_THREADS, "Threads (default: one per core)", "N")
       ->group("Model");
-  add(app, "--backend", HADAL_OPT_BACKEND, "auto, cpu or reference", "NAME")->group("Model");
+  add(app, "--backend", HADAL_OPT_BACKEND, "auto, cpu, onednn or reference", "NAME")
+      ->group("Model");
+  add(app, "--module-path", HADAL_OPT_MODULE_PATH,
+      "Folder of libhadal_onednn.so (default: that of the library)", "PATH")
+      ->group("Model");
   add(app, "--cpu-isa", HADAL_OPT_CPU_ISA, "auto, scalar, avx2 or avx512", "NAME")->group("Model");
   add(app, "--cpu-activations", HADAL_OPT_CPU_ACTIVATIONS,
       "int8: round them for products with block formats; f32: do not, slower", "TYPE")

@@ -107,7 +107,18 @@ enum {
                                 3 same bits on every instruction set: the reference backend, slow */
   HADAL_OPT_UNTRUSTED = 104, /* i64 0/1: files may be hostile: never map them. Default 0          */
   /* model */
-  HADAL_OPT_BACKEND = 200,  /* str: "auto" (default), "cpu", "reference"                       */
+  HADAL_OPT_BACKEND = 200,  /* str: "auto" (default), "cpu", "reference", or "onednn": the cpu
+                               backend whose products of bf16 and f32 weights with many rows are
+                               oneDNN's, out of a module of its own (HADAL_OPT_MODULE_PATH), on
+                               machines with AVX512_BF16. Rows that are multiplied with bf16 are
+                               rounded to it, if HADAL_OPT_CPU_ACTIVATIONS is "int8". From
+                               determinism 2 on oneDNN does single rows as well, slower than "cpu".
+                               Its code is generated when it runs: the process must be allowed to
+                               have such memory, up to 30 MB or so that are not under
+                               HADAL_OPT_HOST_BYTES, and on machines with AMX asks the system for
+                               its registers. E_NOT_FOUND without the module, E_VERSION if it is of
+                               another build, E_UNSUPPORTED on another machine. "auto" takes it
+                               below determinism 2 on machines with AMX, if it is there */
   HADAL_OPT_MMAP = 201,     /* i64 0/1: map the file (default 1) or read it into memory. While
                                mapped, truncation by another process is SIGBUS                 */
   HADAL_OPT_MTP_PATH = 202, /* str: where the MTP layer is, for a model whose own files lack it: a
@@ -127,13 +138,17 @@ enum {
                                       about three times the speed. With weights in bf16 or fp8 they
                                       are rounded to bf16 where the machine multiplies that (twice
                                       the speed). A router's never are. "f32": never rounded */
-  HADAL_OPT_PROFILE = 207, /* i64 0/1: count what the model's ops take, for hadal_model_profile.
-                              Each op is then waited for, which costs some time; results are the
-                              same. Default 0 */
-  HADAL_OPT_IMATRIX = 208, /* i64 0/1: sum the squares of what goes into each weight, for
-                              hadal_model_save_imatrix. Takes memory, eight bytes for every column
-                              of every weight and expert, and time; results are those of determinism
-                              2's attention, else the same. Default 0 */
+  HADAL_OPT_PROFILE = 207,     /* i64 0/1: count what the model's ops take, for hadal_model_profile.
+                                  Each op is then waited for, which costs some time; results are the
+                                  same. Default 0 */
+  HADAL_OPT_IMATRIX = 208,     /* i64 0/1: sum the squares of what goes into each weight, for
+                                  hadal_model_save_imatrix. Takes memory, eight bytes for every
+                                  column of every weight and expert, and time; results are those of
+                                  determinism 2's attention, else the same. Default 0 */
+  HADAL_OPT_MODULE_PATH = 209, /* str: the folder of the modules that backends come in,
+                                  libhadal_onednn.so. A module is code: name only a folder that is
+                                  trusted as the library is. Default "": the folder of this library,
+                                  or of the program that it is linked into */
   /* session */
   HADAL_OPT_CONTEXT = 300, /* i64: most tokens; 0 (default): what the model was trained for    */
   HADAL_OPT_CACHE_TYPE =

@@ -17,6 +17,7 @@ absl::StatusOr<ModelOptions> model_options(const Runtime& runtime, const Config&
   HADAL_RETURN_IF_ERROR(config.require_scope(HADAL_SCOPE_MODEL));
   ModelOptions options;
   options.backend.name = config.str(HADAL_OPT_BACKEND);
+  options.backend.module_path = config.str(HADAL_OPT_MODULE_PATH);
   options.backend.isa = config.str(HADAL_OPT_CPU_ISA);
   options.backend.activations = config.str(HADAL_OPT_CPU_ACTIVATIONS);
   options.backend.batch_invariant = runtime.determinism() >= 2;
@@ -38,8 +39,9 @@ absl::StatusOr<ModelOptions> model_options(const Runtime& runtime, const Config&
   // files cannot be.
   options.use_mmap = config.i64(HADAL_OPT_MMAP) != 0 && !runtime.untrusted() && !runtime.host_io();
   if (runtime.determinism() == 3) {
-    if (options.backend.name == "cpu") {
-      return fail(HADAL_E_OUT_OF_RANGE, "the backend cpu under determinism 3",
+    if (options.backend.name == "cpu" || options.backend.name == "onednn") {
+      return fail(HADAL_E_OUT_OF_RANGE,
+                  absl::StrCat("the backend ", options.backend.name, " under determinism 3"),
                   "Set the option backend to auto or reference, or determinism to at most 2.");
     }
     options.backend.name = "reference";

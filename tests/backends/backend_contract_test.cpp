@@ -159,11 +159,9 @@ TEST_P(BackendContractTest, ExpandedAttentionNeedsNoMoreMemoryThanSaid) {
   for (const int64_t n_rows : {1, 200}) {
     SCOPED_TRACE(n_rows);
     const auto memory = Memory::create(nullptr, 0);
-    const auto backend = test::must(make_backend({.name = GetParam().backend,
-                                                  .isa = GetParam().isa,
-                                                  .activations = GetParam().activations,
-                                                  .batch_invariant = false},
-                                                 memory, test::must(thread_pool(1))));
+    BackendOptions options = test::options_of(GetParam());
+    options.batch_invariant = false;
+    const auto backend = test::must(make_backend(options, memory, test::must(thread_pool(1))));
     test::Workbench bench(*backend);
     test::Sequences sequences =
         test::Sequences::with(bench, {test::random_matrix(200, row.dim(), 1)}, row);

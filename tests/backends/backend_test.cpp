@@ -9,6 +9,14 @@
 
 namespace hadal::test {
 
+BackendOptions options_of(const BackendCase& which) {
+  BackendOptions options{which.backend, which.isa, which.activations, which.batch_invariant};
+#ifdef HADAL_TEST_MODULES
+  options.module_path = HADAL_TEST_MODULES;
+#endif
+  return options;
+}
+
 std::vector<BackendCase> every_case() {
   std::vector<BackendCase> cases = {{"reference", "auto", 1}};
   for (const char* isa : {"scalar", "avx2", "avx512", "amx", "neon"}) {
@@ -20,6 +28,15 @@ std::vector<BackendCase> every_case() {
     cases.push_back({"cpu", isa, 3, "int8"});
     cases.push_back({"cpu", isa, 3, "int8", false});
   }
+#ifdef HADAL_TEST_MODULES
+  if (make_backend(options_of({"onednn", "auto"}), Memory::create(nullptr, 0), caller_only())
+          .ok()) {  // not where the machine has no AVX512_BF16
+    cases.push_back({"onednn", "auto", 1});
+    cases.push_back({"onednn", "auto", 3});
+    cases.push_back({"onednn", "auto", 3, "int8"});
+    cases.push_back({"onednn", "auto", 3, "int8", false});
+  }
+#endif
   return cases;
 }
 
@@ -38,23 +55,28 @@ std::string backend_name(const testing::TestParamInfo<BackendCase>& info) {
 std::unique_ptr<Backend> backend_of(const BackendCase& which, std::shared_ptr<Memory> memory) {
   std::shared_ptr<Executor> executor =
       which.n_threads == 1 ? caller_only() : must(thread_pool(which.n_threads - 1));
-  return must(make_backend({which.backend, which.isa, which.activations, which.batch_invariant},
-                           std::move(memory), executor));
+  return must(make_backend(options_of(which), std::move(memory), executor));
 }
 
-testing::AssertionResult BackendTest::is_same_alone(const Matrix& alone,
-                                                    const Matrix& in_batch) const {
-  return GetParam().batch_invariant ? is_same(alone, in_batch)
-                                    : is_near(alone, in_batch, kSumTolerance);
+testing::AssertionResult BackendTest::is_same_alone(const Matrix& alone, const Matrix& in_batch,
+                                                    DType type) const {
+  if (GetParam().batch_invariant) return is_same(alone, in_batch);
+  return is_near(alone, in_batch, rounds_to_bf16(type) ? kBf16Tolerance : kSumTolerance);
+}
+
+bool BackendTest::rounds_to_bf16(DType type) const {
+  const bool has_bf16 = GetParam().backend == "onednn" ||
+                        (GetParam().isa == "avx512" && cpu::features_of_this_machine().avx512_bf16);
+  return has_bf16 && GetParam().activations == "int8" &&
+         (type == DType::kBF16 || type == DType::kF8_E4M3);
 }
 
 Tolerance BackendTest::tolerance(const Tolerance& exact, const Tolerance& rounded,
                                  DType type) const {
-  if (GetParam().activations != "int8") return exact;
-  if (info(type).block_elements > 1) return rounded;
-  const bool has_bf16 = GetParam().isa == "avx512" && cpu::features_of_this_machine().avx512_bf16;
-  if (!has_bf16 || (type != DType::kBF16 && type != DType::kF8_E4M3)) return exact;
-  return {rounded.largest / 5, rounded.root_mean_square / 5};
+  const bool is_int8 = GetParam().activations == "int8";
+  if (is_int8 && info(type).block_elements > 1) return rounded;
+  if (rounds_to_bf16(type)) return {rounded.largest / 5, rounded.root_mean_square / 5};
+  return exact;
 }
 
 Expected expected_matmul(const Matrix& x, const Matrix& w) {

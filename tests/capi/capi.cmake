@@ -41,6 +41,12 @@ if(NOT HADAL_SANITIZE)
   add_dependencies(capi_unload_test hadal)
   add_test(NAME capi_unload_test
            COMMAND capi_unload_test $<TARGET_FILE:hadal> ${HADAL_TOY} 100)
+  if(HADAL_HAS_ONEDNN AND DNNL_CPU_RUNTIME STREQUAL "THREADPOOL")
+    add_dependencies(capi_unload_test hadal_onednn)
+    add_test(NAME capi_unload_onednn_test COMMAND capi_unload_test $<TARGET_FILE:hadal>
+             ${PROJECT_SOURCE_DIR}/tests/golden/toys/v3/v3-bf16.gguf 20 onednn)
+    set_tests_properties(capi_unload_onednn_test PROPERTIES SKIP_RETURN_CODE 77)
+  endif()
 endif()
 
 add_test(NAME capi_header_matrix COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/capi/header_matrix.sh

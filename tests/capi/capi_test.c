@@ -93,6 +93,30 @@ static void test_missing_file(const struct walk* walk) {
   hadal_request_free(load);
 }
 
+/* A backend asked for by name is that one or none; "auto" makes do. */
+static void test_missing_module(const struct walk* walk, const char* path) {
+  static const char folder[] = "no/such/folder";
+  static const char* const names[] = {"onednn", "auto"};
+  for (int i = 0; i < 2; ++i) {
+    hadal_config* config = NULL;
+    hadal_request* load = NULL;
+    MUST(hadal_config_create(&config, error));
+    MUST(hadal_config_set_str(config, HADAL_OPT_BACKEND, names[i], strlen(names[i]), error));
+    MUST(hadal_config_set_str(config, HADAL_OPT_MODULE_PATH, folder, sizeof folder - 1, error));
+    MUST(hadal_model_load(walk->runtime, path, strlen(path), config, &load, error));
+    EXPECT(run_to_end(load) == (i == 0 ? HADAL_E_NOT_FOUND : HADAL_DONE));
+    if (i == 0) {
+      hadal_error* why = NULL;
+      EXPECT(hadal_request_wait(load, 0, &why) == HADAL_E_NOT_FOUND);
+      EXPECT(strstr(hadal_error_message(why), "no/such/folder/libhadal_onednn.so") != NULL);
+      EXPECT(strstr(hadal_error_hint(why), "module_path") != NULL);
+      hadal_error_free(why);
+    }
+    hadal_request_free(load);
+    hadal_config_free(config);
+  }
+}
+
 static void test_tokenizer(const struct walk* walk) {
   static const char text[] = "Once upon a time, \xf0\x9f\x98\x80 and \xff\xc3 bytes.\n";
   const size_t size = sizeof text - 1;
@@ -597,6 +621,7 @@ int main(int argc, char** argv) {
     test_load_by_steps(walk.runtime, argv[1]);
     test_plan_and_metadata(&walk, argv[1]);
     test_missing_file(&walk);
+    test_missing_module(&walk, argv[1]);
     test_tokenizer(&walk);
     test_session(&walk, 0);
     test_kept_logits(&walk, 0);

@@ -8,6 +8,8 @@
 #include <map>
 #include <set>
 
+#include "backends/cpu/cpu_features.hpp"
+#include "backends/onednn/crossover.hpp"
 #include "tests/model/toys.hpp"
 
 namespace hadal::test {
@@ -24,6 +26,12 @@ std::vector<Case> all_cases() {
   for (const Toy& toy : all_toys()) {
     for (const char* backend : {"reference", "cpu"}) cases.push_back({toy, backend});
     cases.push_back({toy, "cpu", false});
+#ifdef HADAL_TEST_MODULES
+    if (onednn::is_of_use(cpu::features_of_this_machine())) {
+      cases.push_back({toy, "onednn"});
+      cases.push_back({toy, "onednn", false});
+    }
+#endif
   }
   return cases;
 }
@@ -48,6 +56,9 @@ class GoldenTest : public testing::TestWithParam<Case> {
                        .isa = "auto",
                        .activations = "f32",
                        .batch_invariant = GetParam().batch_invariant};
+#ifdef HADAL_TEST_MODULES
+    options.backend.module_path = HADAL_TEST_MODULES;
+#endif
     model_ = load(HADAL_TEST_DATA "/golden/toys/" + GetParam().toy.file, options, 1);
     golden_ = read_golden("toys/" + GetParam().toy.golden);
     ASSERT_NE(model_, nullptr);

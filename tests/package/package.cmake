@@ -11,6 +11,11 @@ if(NOT HADAL_SANITIZE AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/package/check_library.py
             --library $<TARGET_FILE:hadal> --objects ${CMAKE_CURRENT_BINARY_DIR}/objects.txt
             ${release})
+  if(HADAL_HAS_ONEDNN AND DNNL_CPU_RUNTIME STREQUAL "THREADPOOL")
+    add_test(NAME package_module
+      COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/package/check_module.py
+              --module $<TARGET_FILE:hadal_onednn> ${release})
+  endif()
   add_test(NAME package_consumer
     COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/package/consumer_test.sh ${PROJECT_BINARY_DIR}
             ${PROJECT_SOURCE_DIR} ${CMAKE_INSTALL_LIBDIR})
@@ -27,3 +32,6 @@ foreach(folder IN LISTS folders)
   list(APPEND package_tests ${targets})
 endforeach()
 add_custom_target(package_tests DEPENDS hadal ${package_tests})
+if(HADAL_HAS_ONEDNN)
+  add_dependencies(package_tests hadal_onednn)
+endif()
