@@ -26,7 +26,8 @@ namespace {
 constexpr size_t kMostTokens = size_t{4} << 20;  // as in tokenizer.json and GGUF files
 // The longest tokens are runs of blanks, of a few hundred. Rebuilding merges takes the square.
 constexpr size_t kLongestToken = 1024;
-constexpr int64_t kReserved = 256;  // special tokens behind the ranks, named or not
+constexpr size_t kMostSquares = size_t{1} << 29;  // of all lengths; 160,000 of 8 bytes: 2^23
+constexpr int64_t kReserved = 256;                // special tokens behind the ranks, named or not
 constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
 
 constexpr absl::string_view kDamaged = "The file is damaged: download it again.";
@@ -105,7 +106,7 @@ class Reader {
   absl::Status read_ranks(absl::string_view model) {
     // No line is shorter than "AA== 0" and its end, so a short file does not make a long table.
     const size_t most = model.size() / 6 + 1;
-    size_t number = 0, n_found = 0;
+    size_t number = 0, n_found = 0, squares = 0;
     while (!model.empty()) {
       const size_t end = std::min(model.find('\n'), model.size());
       absl::string_view text = model.substr(0, end);
@@ -121,6 +122,10 @@ class Reader {
       if (line.rank >= tokens_.size()) tokens_.resize(size_t{line.rank} + 1);
       if (!tokens_[line.rank].empty()) {
         return damaged(absl::StrCat("line ", number, ": rank ", line.rank, " is given twice"));
+      }
+      squares += line.bytes.size() * line.bytes.size();
+      if (squares > kMostSquares) {
+        return damaged(absl::StrCat("line ", number, ": more long tokens than a vocabulary has"));
       }
       tokens_[line.rank] = std::move(line.bytes);
       ++n_found;

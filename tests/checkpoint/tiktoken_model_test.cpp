@@ -165,6 +165,11 @@ TEST(TiktokenModelTest, DamagedLinesAreNamed) {
   expect_refused("", "no token for the byte 0");
   expect_refused(small() + line(std::string(1025, 'a'), 260), "at most 1024 bytes");
   expect_refused(small() + std::string(1 << 20, 'A') + " 260\n", "at most 1024 bytes");
+  std::string long_ones = small();
+  for (int64_t i = 0; i < 600; ++i) {
+    long_ones += line(absl::StrCat(std::string(1000, 'a'), i + 100000), 260 + i);
+  }
+  expect_refused(long_ones, "more long tokens than a vocabulary has");
   EXPECT_TRUE(read(small() + line(std::string(1024, 'a'), 260),
                    absl::StrReplaceAll(kConfig, {{"260", "270"}}))
                   .ok());
