@@ -59,6 +59,13 @@ void CpuBackend::matmul(const Tensor& x, const Weight& w, const Tensor& out) {
   });
 }
 
+void CpuBackend::rope(const BatchRows& rows, int32_t n_heads, const Tensor& x) {
+  run("rope", [&] {
+    check_rope(rows, n_heads, x);
+    cpu::rope(workers_, rows, n_heads, x);
+  });
+}
+
 void CpuBackend::per_head_matmul(const Tensor& x, const Weight& w, const Tensor& out) {
   run_at_desks("per_head_matmul", [&] {
     check_per_head_matmul(x, w, out);

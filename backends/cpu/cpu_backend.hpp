@@ -27,6 +27,7 @@ class CpuBackend : public ReferenceBackend {
   void embed(const Tensor& token_id, const Weight& w, const Tensor& out) override;
   void rms_norm(const Tensor& x, const Weight& gain, float eps, const Tensor& out) override;
   void matmul(const Tensor& x, const Weight& w, const Tensor& out) override;
+  void rope(const BatchRows& rows, int32_t n_heads, const Tensor& x) override;
   void per_head_matmul(const Tensor& x, const Weight& w, const Tensor& out) override;
   void mla_attention(const MlaAttentionArgs& args) override;
   void mla_attention_expanded(const MlaExpandedArgs& args) override;

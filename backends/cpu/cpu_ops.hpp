@@ -9,6 +9,7 @@ namespace hadal::cpu {
 
 void embed(Workers& workers, const Tensor& token_id, const Weight& w, const Tensor& out);
 void rms_norm(Workers& workers, const Tensor& x, const Weight& gain, float eps, const Tensor& out);
+void rope(Workers& workers, const BatchRows& rows, int32_t n_heads, const Tensor& x);
 // Bytes of scratch for so many rows of so many columns, aligned to 64; and the op with them.
 size_t matmul_scratch(const Workers& workers, DType dtype, int64_t n_rows, int64_t n_cols);
 void matmul(Workers& workers, const Tensor& x, const Weight& w, const Tensor& out,

@@ -167,10 +167,11 @@ struct Int8Kernels {
 // what misses there holds up what is on its way from memory: multiply_row() is faster then.
 inline constexpr int64_t kMostStreamedCols = 8192;
 
-// ---- Products of bf16, for attention ------------------------------------------------------------
+// ---- Products of bf16 ---------------------------------------------------------------------------
 //
 // Sums are f32, but added two products at a time: close to what the rest of the kernels give for
-// the same values, and not the same bits.
+// the same values, and not the same bits. Of attention, with rows of the latent cache, and of
+// weights in bf16 and f8_e4m3; x is rounded to bf16 for them.
 
 // out[j][i] = q[j] . rows[i]
 struct Bf16Scores {
@@ -198,6 +199,25 @@ struct Bf16WeightedRows {
 };
 inline constexpr int64_t kBf16Cols = 32;
 
+// Rows of a weight times rows of x. Row i of x begins x_stride * i numbers on; it has zeros from k
+// to the next multiple of 64.
+struct Bf16Product {
+  const uint8_t* w;
+  int64_t w_stride_bytes;
+  int64_t n_w;
+  const uint16_t* x;
+  int64_t x_stride;
+  int64_t n_x;
+  int64_t k;
+  float* out;  // [n_x] rows of n_w elements
+  int64_t out_stride;
+  const uint8_t* next;  // what will be read after these rows, to be fetched ahead
+  uint16_t* panel;      // [kE4m3PanelRows][kBf16Stretch], aligned to 64; of f8_e4m3 only
+};
+inline constexpr int64_t kBf16Stretch = 2048;  // columns that are summed together
+inline constexpr int64_t kBf16PanelRows = 32;  // rows of a weight that stay in the L2 cache,
+inline constexpr int64_t kE4m3PanelRows = 16;  // and that are decoded together
+
 struct Bf16Kernels {
   void (*round)(const float* x, int64_t n, uint16_t* to);
   // Returns the sum of what was written.
@@ -206,6 +226,12 @@ struct Bf16Kernels {
   float (*scale_and_find_largest)(float* x, float factor, int64_t n, float least);
   void (*score)(const Bf16Scores& p);
   void (*add_weighted_rows)(const Bf16WeightedRows& p);
+  // x as multiply_e4m3() wants it: the columns in its order, each times the scale of its block of
+  // block_cols columns, a multiple of 64; zeros to the next multiple of 64. No scales: all are 1.
+  void (*round_for_e4m3)(const float* x, int64_t n, const float* scales, int64_t block_cols,
+                         uint16_t* to);
+  void (*multiply_bf16)(const Bf16Product& p);
+  void (*multiply_e4m3)(const Bf16Product& p);
 };
 
 struct Kernels {

@@ -2,9 +2,8 @@
 // the whole batch however many rows chose it. Two phases, the inner activations in between:
 //   1. items are (expert, part of its inner width): silu(gate(x)) * up(x) of the rows that chose
 //   it;
-//   2. items are parts of the hidden width, with all experts: down() of every choice, then the sum
-//      of each row over its own choices, in their order. No order of threads or experts shows in
-//      it.
+//   2. down() of every choice, then the sum of each row over its own choices, in their order. No
+//      order of threads or experts shows in it.
 #include <cstring>
 #include <vector>
 
@@ -14,14 +13,26 @@
 namespace hadal::cpu {
 namespace {
 
-constexpr int64_t kInnerWidth = 2 * kInt8Rows;
+// Inner activations of a phase 1 item. One row of x only reads weights, and reading has to gather
+// speed anew at every jump from gate to up and back: hence long stretches then.
+int64_t inner_width(const Workers& workers, int64_t n_rows, int64_t inner_size) {
+  const int64_t fair = inner_size / (4 * workers.count()) / kInt8Rows * kInt8Rows;
+  return n_rows > 1 ? 2 * kInt8Rows : std::clamp<int64_t>(fair, 2 * kInt8Rows, 8 * kInt8Rows);
+}
 
-// Outputs of a phase 2 item: wide enough that reading the inner activations anew for each costs
-// little, narrow enough that every thread has several.
+// Outputs of a phase 2 item of few rows, which goes through all experts: wide enough that reading
+// the inner activations anew for each costs little, narrow enough that every thread has several.
 int64_t down_width(const Workers& workers, int64_t hidden_size) {
   const int64_t fair = hidden_size / (32 * workers.count()) / kInt8Rows * kInt8Rows;
   return std::clamp<int64_t>(fair, kInt8Rows, 4 * kInt8Rows);
 }
+
+// The inner activations of many rows are too much to be read so often. Items are parts of one
+// expert then, and the hidden width is gone through in slabs, to keep what lies between down() and
+// the sums small.
+constexpr int64_t kFewRows = 4;
+constexpr int64_t kSlabWidth = 512;
+constexpr int64_t kSlabPart = 4 * kInt8Rows;
 
 // The choices (row, k) of the batch, sorted by expert; within an expert in order of row.
 struct Choices {
@@ -63,15 +74,18 @@ struct Choices {
 
 // The parts of the scratch, each aligned as the first: bytes from its beginning.
 struct Layout {
-  size_t inner = 0, x = 0, rounded_inner = 0, desks = 0, desk_bytes = 0, end = 0;
+  size_t inner = 0, x = 0, rounded_inner = 0, results = 0, desks = 0, desk_bytes = 0, end = 0;
 
   Layout(const Workers& workers, int64_t n_rows, int64_t n_choices, int64_t hidden_size,
          int64_t inner_size) {
+    const bool is_few = n_rows <= kFewRows;
+    const int64_t down = is_few ? down_width(workers, hidden_size) : 0;
     desk_bytes =
-        lines_of<float>(n_choices * std::max(kInnerWidth, down_width(workers, hidden_size)));
+        lines_of<float>(n_choices * std::max(inner_width(workers, n_rows, inner_size), down));
     x = inner + lines_of<float>(n_choices * inner_size);
     rounded_inner = x + rounded_bytes(n_rows, hidden_size);
-    desks = rounded_inner + rounded_bytes(n_choices, inner_size);
+    results = rounded_inner + rounded_bytes(n_choices, inner_size);
+    desks = results + (is_few ? 0 : lines_of<float>(n_choices * kSlabWidth));
     end = desks + static_cast<size_t>(workers.count()) * desk_bytes;
   }
 };
@@ -112,12 +126,13 @@ void moe_ffn(Workers& workers, const MoeFfnArgs& args, std::byte* scratch) {
       rounded_x[static_cast<size_t>(choices.place[i])] = rounded[i / static_cast<size_t>(top_k)];
     x.rounded = rounded_x.data();
   }
-  const int64_t n_parts = (inner_size + kInnerWidth - 1) / kInnerWidth;
+  const int64_t part_width = inner_width(workers, args.x.rows, inner_size);
+  const int64_t n_parts = (inner_size + part_width - 1) / part_width;
   const auto n_experts = static_cast<int64_t>(choices.experts.size());
   workers.for_each(n_experts * n_parts, [&](int worker, int64_t item) {
     const int64_t e = choices.experts[static_cast<size_t>(item / n_parts)];
-    const int64_t first = item % n_parts * kInnerWidth;
-    const int64_t n = std::min(kInnerWidth, inner_size - first);
+    const int64_t first = item % n_parts * part_width;
+    const int64_t n = std::min(part_width, inner_size - first);
     const InputRows rows = x.some(choices.first(e), choices.count(e));
     float* to = inner + choices.first(e) * inner_size + first;
     float* ups = desk_of(worker);
@@ -146,28 +161,53 @@ void moe_ffn(Workers& workers, const MoeFfnArgs& args, std::byte* scratch) {
                rounded_inner.data());
     inner_input.rounded = rounded_inner.data();
   }
-  const int64_t width = down_width(workers, hidden_size);
-  workers.for_each_range(hidden_size, width, [&](int worker, int64_t first, int64_t n) {
-    float* results = desk_of(worker);  // [choices][n]
-    for (size_t i = 0; i < choices.experts.size(); ++i) {
-      const int64_t e = choices.experts[i];
-      const std::byte* next = i + 1 < choices.experts.size()
-                                  ? down.row(choices.experts[i + 1], first)
-                                  : down.row(choices.experts[0], first + n);
-      multiply_rows(kernels, workers.desk(worker), down, e, first, n,
-                    inner_input.some(choices.first(e), choices.count(e)),
-                    results + choices.first(e) * n, n, next);
+  const auto down_of = [&](int worker, int64_t e, int64_t first, int64_t n, float* results,
+                           int64_t stride, const std::byte* next) {
+    multiply_rows(kernels, workers.desk(worker), down, e, first, n,
+                  inner_input.some(choices.first(e), choices.count(e)),
+                  results + choices.first(e) * stride, stride, next);
+  };
+  // `results` are those of columns first to first + n - 1, [choices][stride].
+  const auto add_up = [&](int64_t r, int64_t first, int64_t n, const float* results,
+                          int64_t stride) {
+    float* out = args.out.row(r) + first;
+    std::memset(out, 0, static_cast<size_t>(n) * sizeof(float));
+    for (int64_t k = 0; k < top_k; ++k) {
+      const float weight = args.expert_weights.row(r)[k];
+      const float* result = results + choices.place[static_cast<size_t>(r * top_k + k)] * stride;
+      for (int64_t c = 0; c < n; ++c) out[c] += weight * result[c];
     }
-    for (int64_t r = 0; r < args.out.rows; ++r) {
-      float* out = args.out.row(r) + first;
-      std::memset(out, 0, static_cast<size_t>(n) * sizeof(float));
-      for (int64_t k = 0; k < top_k; ++k) {
-        const float weight = args.expert_weights.row(r)[k];
-        const float* result = results + choices.place[static_cast<size_t>(r * top_k + k)] * n;
-        for (int64_t c = 0; c < n; ++c) out[c] += weight * result[c];
+  };
+  if (args.x.rows <= kFewRows) {
+    const int64_t width = down_width(workers, hidden_size);
+    workers.for_each_range(hidden_size, width, [&](int worker, int64_t first, int64_t n) {
+      float* results = desk_of(worker);
+      for (size_t i = 0; i < choices.experts.size(); ++i) {
+        const std::byte* next = i + 1 < choices.experts.size()
+                                    ? down.row(choices.experts[i + 1], first)
+                                    : down.row(choices.experts[0], first + n);
+        down_of(worker, choices.experts[i], first, n, results, n, next);
       }
-    }
-  });
+      for (int64_t r = 0; r < args.out.rows; ++r) add_up(r, first, n, results, n);
+    });
+    return;
+  }
+  auto* results = reinterpret_cast<float*>(scratch + layout.results);
+  for (int64_t slab = 0; slab < hidden_size; slab += kSlabWidth) {
+    const int64_t width = std::min(kSlabWidth, hidden_size - slab);
+    const int64_t n_slab_parts = (width + kSlabPart - 1) / kSlabPart;
+    workers.for_each(n_experts * n_slab_parts, [&](int worker, int64_t item) {
+      const int64_t e = choices.experts[static_cast<size_t>(item / n_slab_parts)];
+      const int64_t first = item % n_slab_parts * kSlabPart;
+      const int64_t n = std::min(kSlabPart, width - first);
+      down_of(worker, e, slab + first, n, results + first, kSlabWidth, nullptr);
+    });
+    workers.for_each_range(args.out.rows, workers.grain(args.out.rows, top_k * width, 1),
+                           [&](int, int64_t first, int64_t n) {
+                             for (int64_t r = first; r < first + n; ++r)
+                               add_up(r, slab, width, results, kSlabWidth);
+                           });
+  }
 }
 
 }  // namespace hadal::cpu

@@ -30,6 +30,14 @@ void rms_norm(Workers& workers, const Tensor& x, const Weight& gain, float eps, 
   });
 }
 
+void rope(Workers& workers, const BatchRows& rows, int32_t n_heads, const Tensor& x) {
+  const int64_t grain = workers.grain(x.rows, 4 * x.cols, 1);
+  workers.for_each_range(x.rows, grain, [&](int, int64_t first, int64_t n) {
+    for (int64_t r = first; r < first + n; ++r)
+      reference::rotate_pairs(x.row(r), rows.cos_sin.row(r / n_heads), x.cols, x.row(r));
+  });
+}
+
 void swiglu(Workers& workers, const Tensor& gate, const Tensor& up, const Tensor& out) {
   const int64_t grain = workers.grain(out.rows, 8 * out.cols, 1);
   workers.for_each_range(out.rows, grain, [&](int, int64_t first, int64_t n) {

@@ -107,6 +107,45 @@ void multiply_int8_rows(const Int8Kernels& kernels, const Desk& desk, const Weig
   }
 }
 
+bool multiplies_weight_in_bf16(const Kernels& kernels, const Weight& w) {
+  if (kernels.bf16 == nullptr || w.decides || w.cols + 64 > kDeskBf16) return false;
+  return w.dtype == DType::kBF16 || (w.dtype == DType::kF8_E4M3 &&
+                                     (w.scales.data == nullptr || w.scales.block_cols % 64 == 0));
+}
+
+// x is rounded for every row of blocks of the weight anew where they have scales: those go with x,
+// which costs as much for every product as for one.
+void multiply_bf16_rows(const Bf16Kernels& kernels, const Desk& desk, const Weight& w,
+                        int64_t slice, int64_t first, int64_t n, const InputRows& x, float* out,
+                        int64_t out_stride, const std::byte* next) {
+  const bool is_e4m3 = w.dtype == DType::kF8_E4M3, is_scaled = w.scales.data != nullptr;
+  // Rows that do not begin at the same places of the L1 cache.
+  const int64_t stride = (w.cols + 63) / 64 * 64 + (w.cols % 1024 == 0 ? 32 : 0);
+  const int64_t pass = std::min(kPassRows, kDeskBf16 / stride);
+  for (int64_t r = 0; r < n;) {
+    const int64_t n_w = is_scaled ? std::min(n - r, w.scales.rows_left(slice, first + r)) : n - r;
+    const std::byte* after = w.row(slice, first + r + n_w);
+    const float* scales = is_scaled ? w.scales.row(slice, first + r) : nullptr;
+    for (int64_t j = 0; j < x.n; j += pass) {
+      const int64_t n_x = std::min(pass, x.n - j);
+      for (int64_t i = 0; i < n_x; ++i) {
+        uint16_t* to = desk.bf16 + i * stride;
+        if (is_e4m3) {
+          kernels.round_for_e4m3(x.floats[j + i], w.cols, scales, w.scales.block_cols, to);
+        } else {
+          kernels.round(x.floats[j + i], w.cols, to);
+          std::memset(to + w.cols, 0, static_cast<size_t>(stride - w.cols) * sizeof(uint16_t));
+        }
+      }
+      const auto multiply = is_e4m3 ? kernels.multiply_e4m3 : kernels.multiply_bf16;
+      multiply({bytes(w.row(slice, first + r)), w.row_stride_bytes, n_w, desk.bf16, stride, n_x,
+                w.cols, out + j * out_stride + r, out_stride,
+                bytes(r + n_w == n && next != nullptr ? next : after), desk.e4m3_panel()});
+    }
+    r += n_w;
+  }
+}
+
 }  // namespace
 
 const Int8Kernels* int8_kernels(const Kernels& kernels, DType dtype) {
@@ -147,6 +186,9 @@ void multiply_rows(const Kernels& kernels, const Desk& desk, const Weight& w, in
                    const std::byte* next) {
   if (const Int8Kernels* int8 = int8_kernels(kernels, w.dtype); int8 != nullptr && x.rounded) {
     return multiply_int8_rows(*int8, desk, w, slice, first, n, x, out, out_stride, next);
+  }
+  if (multiplies_weight_in_bf16(kernels, w)) {
+    return multiply_bf16_rows(*kernels.bf16, desk, w, slice, first, n, x, out, out_stride, next);
   }
   const std::optional<Format> format = fast_format(w.dtype);
   const bool is_scaled = w.scales.data != nullptr;

@@ -27,8 +27,13 @@ struct Desk {
   float* panel;          // [kPanelRows][kPanelCols], or kInt8PanelBytes
   float* sums;           // [kPassRows][kPanelRows][kLanes]
   Int8Stretch* rounded;  // [kPassRows][kDeskStretches]
+  uint16_t* bf16;        // [kDeskBf16], rows of x as products of bf16 want them
+
+  // With `sums` behind it, for who has no sums there.
+  uint16_t* e4m3_panel() const { return reinterpret_cast<uint16_t*>(panel); }
 };
 inline constexpr int64_t kDeskStretches = 4;
+inline constexpr int64_t kDeskBf16 = 1 << 18;
 
 class Workers {
  public:
@@ -51,8 +56,9 @@ class Workers {
   int count() const { return count_; }
   Desk desk(int worker) const {
     float* first = desks_.floats() + static_cast<size_t>(worker) * kDeskFloats;
-    return {first, first + kPanelFloats,
-            reinterpret_cast<Int8Stretch*>(first + kPanelFloats + kSumFloats)};
+    float* rounded = first + kPanelFloats + kSumFloats;
+    return {first, first + kPanelFloats, reinterpret_cast<Int8Stretch*>(rounded),
+            reinterpret_cast<uint16_t*>(rounded + kRoundedFloats)};
   }
 
   // Calls body(worker, item) for every item; no two calls at once have the same worker. Each has a
@@ -123,7 +129,11 @@ class Workers {
   static constexpr size_t kSumFloats = static_cast<size_t>(kPassRows) * kPanelRows * kLanes;
   static constexpr size_t kRoundedFloats =
       static_cast<size_t>(kPassRows * kDeskStretches) * sizeof(Int8Stretch) / sizeof(float);
-  static constexpr size_t kDeskFloats = kPanelFloats + kSumFloats + kRoundedFloats;
+  static constexpr size_t kBf16Floats =
+      static_cast<size_t>(kDeskBf16) * sizeof(uint16_t) / sizeof(float);
+  static constexpr size_t kDeskFloats = kPanelFloats + kSumFloats + kRoundedFloats + kBf16Floats;
+  static_assert((kPanelFloats + kSumFloats) * sizeof(float) >=
+                kE4m3PanelRows * kBf16Stretch * sizeof(uint16_t));
 
   Block desks_;
   std::shared_ptr<Executor> executor_;

@@ -126,7 +126,7 @@ class WeightPlan {
   void moe(const std::string& p, MoeWeights& w) {
     const int64_t experts = config_.n_routed_experts, hidden = config_.hidden_size;
     const int64_t inner = config_.moe_intermediate_size;
-    matrix(p + "gate", experts, hidden, w.gate);
+    matrix(p + "gate", experts, hidden, w.gate, /*decides=*/true);
     if (config_.topk_method == TopkMethod::kNoauxTc) {
       vector(p + "gate.e_score_correction_bias", experts, w.e_score_correction_bias);
     }
@@ -148,10 +148,13 @@ class WeightPlan {
     }
   }
 
-  void matrix(const std::string& name, int64_t rows, int64_t cols, Weight& weight) {
+  void matrix(const std::string& name, int64_t rows, int64_t cols, Weight& weight,
+              bool decides = false) {
     const TensorEntry* entry = find(name, {{rows, cols}});
     if (entry == nullptr) return;
-    add({entry}, {{&weight, slices_of(*entry, 1, rows, cols, rows), 0}});
+    WeightSource source = slices_of(*entry, 1, rows, cols, rows);
+    source.decides = decides;
+    add({entry}, {{&weight, source, 0}});
   }
 
   // One matrix per head or expert: [n, rows, cols], or [n * rows, cols] where files are known to do

@@ -32,8 +32,9 @@ std::string backend_name(const testing::TestParamInfo<BackendCase>& info);
 std::unique_ptr<Backend> backend_of(const BackendCase& which,
                                     std::shared_ptr<Memory> memory = Memory::create(nullptr, 0));
 
-// Errors in units of the magnitudes. Every type of weights is held to the same: it decodes exactly,
-// and activations are f32, or rounded to 8 bits, however coarse the weights are.
+// Errors in units of the magnitudes. Weights decode exactly; activations are f32 or, however coarse
+// the weights are, rounded: to 8 bits for block formats, to bf16 for bf16 and f8_e4m3 where a
+// machine multiplies those.
 struct Tolerance {
   double largest = 0.0;
   double root_mean_square = 0.0;
@@ -45,18 +46,16 @@ class BackendTest : public testing::TestWithParam<BackendCase> {
   Backend& reference() { return *reference_; }
   // The same backend and instruction set with one thread: the bits must not depend on the threads.
   Backend& on_one_thread() { return *on_one_thread_; }
-  // What is asked of a result that `type` has a part in: `exact`, unless activations are rounded.
+  // What is asked of a result that `type` has a part in: `exact`, unless activations are rounded; a
+  // fifth of `rounded` where that is to bf16.
   Tolerance tolerance(const Tolerance& exact, const Tolerance& rounded, DType type) const;
   // What a row is without the others of its batch: the same to the bit, or but for the order of the
   // sums where the backend may change it.
-  testing::AssertionResult is_same_alone(const Matrix& alone, const Matrix& in_batch,
-                                         DType type = DType::kF32) const;
+  testing::AssertionResult is_same_alone(const Matrix& alone, const Matrix& in_batch) const;
   // Whether so many rows may be treated as one that is alone.
   bool is_few(int64_t n_rows) const {
     return n_rows == 1 || (GetParam().backend == "onednn" && n_rows < 32);
   }
-  // Whether x may be rounded to bf16 where it is multiplied with such weights.
-  bool rounds_to_bf16(DType type) const;
 
  private:
   std::unique_ptr<Backend> backend_ = backend_of(GetParam());

@@ -9,6 +9,7 @@
 
 #include "backends/cpu/cpu_features.hpp"
 #include "backends/cpu/weight_rows.hpp"
+#include "lib/base/float_formats.hpp"
 #include "lib/tensor/block_formats.hpp"
 #include "tests/backends/backend_test.hpp"
 
@@ -118,6 +119,8 @@ TEST(CpuBackendTest, Avx2AndAvx512AgreeToTheBit) {
     const auto avx2 = cpu_backend("avx2", 1, activations);
     const auto avx512 = cpu_backend("avx512", 1, activations);
     for (const DType dtype : test::weight_dtypes()) {
+      const bool may_be_bf16 = dtype == DType::kBF16 || dtype == DType::kF8_E4M3;
+      if (may_be_bf16 && std::string_view(activations) == "int8") continue;
       SCOPED_TRACE(testing::Message() << name(dtype) << " " << activations);
       const auto w = test::random_weight(dtype, 1, 21, 1280, 1);
       for (const int64_t n_rows : {1, 2, 9}) {
@@ -136,10 +139,10 @@ TEST(CpuBackendTest, Fp8WithScalesHasTheSameBitsEverywhere) {
       const auto w = test::with_scales(test::random_weight(DType::kF8_E4M3, 1, 301, n_cols, 1), 128,
                                        block_cols, 3);
       const Matrix x = test::random_matrix(9, n_cols, 2);
-      const Matrix all = product(*cpu_backend("avx2", 1), x, w);
-      EXPECT_TRUE(is_same(all, product(*cpu_backend("avx512", 2), x, w)));
+      const Matrix all = product(*cpu_backend("avx2", 1, "f32"), x, w);
+      EXPECT_TRUE(is_same(all, product(*cpu_backend("avx512", 2, "f32"), x, w)));
       for (const char* isa : {"avx2", "avx512"}) {
-        const auto backend = cpu_backend(isa, 1);
+        const auto backend = cpu_backend(isa, 1, "f32");
         EXPECT_TRUE(is_same(all.some_rows(3, 1), product(*backend, x.some_rows(3, 1), w)));
         EXPECT_TRUE(is_same(all.some_rows(3, 2), product(*backend, x.some_rows(3, 2), w)));
       }
@@ -190,6 +193,71 @@ TEST(CpuBackendTest, RoundedActivationsAreMultipliedExactly) {
       }
     }
     EXPECT_EQ(n_types, 23);
+  }
+}
+
+Matrix rounded_to_bf16(Matrix x) {
+  for (float& value : x.values) value = float_from_bf16(bf16_from_float(value));
+  return x;
+}
+
+// Of products in bf16 too, whatever the lengths and the numbers of rows; and a row is the same
+// alone and in a batch.
+TEST(CpuBackendTest, ActivationsRoundedToBf16AreMultipliedExactly) {
+  if (!cpu::features_of_this_machine().avx512_bf16) GTEST_SKIP() << "no bf16 on this machine";
+  const auto backend = cpu_backend("avx512", 2);
+  for (const DType dtype : {DType::kBF16, DType::kF8_E4M3}) {
+    for (const int64_t n_cols : {1, 31, 32, 63, 65, 200, 2048, 2049, 4200}) {
+      for (const int64_t n_out : {1, 3, 4, 67}) {
+        SCOPED_TRACE(testing::Message() << name(dtype) << " [" << n_out << ", " << n_cols << "]");
+        const auto w = test::random_weight(dtype, 1, n_out, n_cols, 1);
+        const Matrix x = test::random_matrix(200, n_cols, 2);
+        const Matrix all = product(*backend, x, w);
+        EXPECT_TRUE(is_near(all, test::expected_matmul(rounded_to_bf16(x), w.decoded(0)),
+                            test::kSumTolerance));
+        for (const int64_t n_rows : {1, 2, 3, 5, 6, 7, 12, 13, 97})
+          EXPECT_TRUE(
+              is_same(all.some_rows(90, n_rows), product(*backend, x.some_rows(90, n_rows), w)))
+              << n_rows;
+      }
+    }
+  }
+}
+
+// The scale of a block goes with the activations before they are rounded.
+TEST(CpuBackendTest, ScalesOfFp8AreRoundedWithTheActivations) {
+  if (!cpu::features_of_this_machine().avx512_bf16) GTEST_SKIP() << "no bf16 on this machine";
+  const auto backend = cpu_backend("avx512", 1);
+  constexpr int64_t kBlock = 128, kCols = 2 * kBlock + 70;
+  const auto codes = test::random_weight(DType::kF8_E4M3, 1, 300, kCols, 1);
+  const auto w = test::with_scales(codes, kBlock, kBlock, 3);
+  const Matrix x = test::random_matrix(9, kCols, 2);
+  const Matrix all = product(*backend, x, w), levels = codes.decoded(0);
+  for (int64_t first = 0; first < 300; first += kBlock) {
+    Matrix scaled = x;
+    for (int64_t r = 0; r < x.rows; ++r) w.source.scales.apply(0, first, 0, kCols, scaled.row(r));
+    const int64_t n = std::min(kBlock, 300 - first);
+    const auto expected =
+        test::expected_matmul(rounded_to_bf16(scaled), levels.some_rows(first, n));
+    Matrix part = test::matrix_of(x.rows, n, 0.0f);
+    for (int64_t r = 0; r < x.rows; ++r) std::copy_n(all.row(r) + first, n, part.row(r));
+    EXPECT_TRUE(is_near(part, expected, test::kSumTolerance));
+  }
+  for (const int64_t n_rows : {1, 2, 3})
+    EXPECT_TRUE(is_same(all.some_rows(4, n_rows), product(*backend, x.some_rows(4, n_rows), w)));
+}
+
+// A router's choice may not turn on how its inputs were rounded.
+TEST(CpuBackendTest, InputsOfAWeightThatDecidesAreNotRounded) {
+  for (const DType dtype : {DType::kBF16, DType::kF8_E4M3, DType::kQ8_0}) {
+    SCOPED_TRACE(name(dtype));
+    auto w = test::random_weight(dtype, 1, 64, 512, 1);
+    w.source.decides = true;
+    const Matrix x = test::random_matrix(7, 512, 2);
+    EXPECT_TRUE(is_near(product(*cpu_backend("auto", 1), x, w),
+                        test::expected_matmul(x, w.decoded(0)), test::kSumTolerance));
+    EXPECT_TRUE(is_near(product(*cpu_backend("auto", 1), one_row(x, 3), w),
+                        test::expected_matmul(one_row(x, 3), w.decoded(0)), test::kSumTolerance));
   }
 }
 

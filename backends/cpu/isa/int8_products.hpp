@@ -275,21 +275,31 @@ HADAL_INLINE void int8_tile(Int8Panel& panel, int vec, int n_subs, const Int8Str
     }
   }
   if constexpr (Shape::kMins == Mins::kIntOf16 || Shape::kMins == Mins::kIntOf32) {
+    Ints min_sum[kInt8TileW][unsigned{n_x}];
     HADAL_UNROLL
     for (int v = 0; v < kInt8TileW; ++v) {
-      Ints min_sum[unsigned{n_x}];
       HADAL_UNROLL
-      for (int j = 0; j < n_x; ++j) min_sum[j] = broadcast_int(0);
-      for (int i = 0; i < (Shape::kMins == Mins::kIntOf16 ? 8 : 4); ++i) {
-        const Ints pair = load_ints(panel.min_pair[i] + (vec + v) * kVecRows);
+      for (int j = 0; j < n_x; ++j) min_sum[v][j] = broadcast_int(0);
+    }
+    for (int i = 0; i < (Shape::kMins == Mins::kIntOf16 ? 8 : 4); ++i) {
+      Ints pair[kInt8TileW];
+      HADAL_UNROLL
+      for (int v = 0; v < kInt8TileW; ++v)
+        pair[v] = load_ints(panel.min_pair[i] + (vec + v) * kVecRows);
+      HADAL_UNROLL
+      for (int j = 0; j < n_x; ++j) {
+        const Ints sums_of_x = pair_of_sums<Shape>(x[j][s], i);
         HADAL_UNROLL
-        for (int j = 0; j < n_x; ++j)
-          min_sum[j] = add_products_of_halves(min_sum[j], pair, pair_of_sums<Shape>(x[j][s], i));
+        for (int v = 0; v < kInt8TileW; ++v)
+          min_sum[v][j] = add_products_of_halves(min_sum[v][j], pair[v], sums_of_x);
       }
+    }
+    HADAL_UNROLL
+    for (int v = 0; v < kInt8TileW; ++v) {
       const RowFloats scale = load_row_floats(panel.min_scale + (vec + v) * kVecRows);
       HADAL_UNROLL
       for (int j = 0; j < n_x; ++j)
-        block[v][j] = fma_rows(to_floats(min_sum[j]), scale, block[v][j]);
+        block[v][j] = fma_rows(to_floats(min_sum[v][j]), scale, block[v][j]);
     }
   }
   HADAL_UNROLL
@@ -366,8 +376,7 @@ void round_to_int8(const float* x, int64_t n, Int8Stretch* to) {
       for (int64_t i = 0; i < kStretch; ++i) part[i] = i < n ? x[i] : 0.0f;
       from = part;
     }
-    int32_t bits = 0;
-    for (int i = 0; i < kStretch; i += 16) bits = largest_bits_of_16(from + i, bits);
+    const int32_t bits = largest_bits(from, kStretch);
     float largest;
     __builtin_memcpy(&largest, &bits, sizeof largest);
     constexpr float kSmall = 1e-30f;  // below, 1 / scale is not a number; nothing is lost
@@ -375,30 +384,29 @@ void round_to_int8(const float* x, int64_t n, Int8Stretch* to) {
     const float factor = is_finite && largest >= kSmall ? 127.0f / largest : 0.0f;
     // What came from a NaN or an infinity is a NaN.
     to->scale = is_finite ? (largest >= kSmall ? largest / 127.0f : 0.0f) : __builtin_nanf("");
-    for (int i = 0; i < kStretch; i += 16) {
-      if (is_finite) {
-        round_16(from + i, factor, to->levels + i);
-      } else {
-        __builtin_memset(to->levels + i, 0, 16);
-      }
+    if (is_finite) {
+      for (int i = 0; i < kStretch; i += 16) round_16(from + i, factor, to->levels + i);
+    } else {
+      __builtin_memset(to->levels, 0, sizeof to->levels);
     }
     for (int i = 0; i < kStretch / 2; i += 32) {
       __builtin_memcpy(to->levels_by_halves + 2 * i, to->levels + i, 32);
       __builtin_memcpy(to->levels_by_halves + 2 * i + 32, to->levels + kStretch / 2 + i, 32);
     }
-    for (int s = 0; s < 16; ++s) {
-      int sum = 0;
-      for (int i = 0; i < 16; ++i) sum += to->levels[16 * s + i];
-      to->sums_of_16[s] = static_cast<int16_t>(sum);
-      to->minus_sums_of_16[s] = -sum;
-    }
-    for (int s = 0; s < 8; ++s) {
-      const int sum = to->sums_of_16[2 * s] + to->sums_of_16[2 * s + 1];
-      to->sums_of_32[s] = static_cast<int16_t>(sum);
-      to->minus_sums_of_32[s] = -sum;
-    }
+    alignas(64) int32_t fours[kStretch / 4];
+    sum_fours(to->levels, kStretch, fours);
     to->minus_sum = 0;
-    for (const int32_t minus : to->minus_sums_of_32) to->minus_sum += minus;
+    for (int s = 0; s < 8; ++s) {
+      const int32_t* f = fours + 8 * s;
+      const int first = f[0] + f[1] + f[2] + f[3], second = f[4] + f[5] + f[6] + f[7];
+      to->sums_of_16[2 * s] = static_cast<int16_t>(first);
+      to->sums_of_16[2 * s + 1] = static_cast<int16_t>(second);
+      to->minus_sums_of_16[2 * s] = -first;
+      to->minus_sums_of_16[2 * s + 1] = -second;
+      to->sums_of_32[s] = static_cast<int16_t>(first + second);
+      to->minus_sums_of_32[s] = -first - second;
+      to->minus_sum -= first + second;
+    }
   }
 }
 

@@ -344,22 +344,36 @@ HADAL_INLINE void add_stretch(const uint8_t* b, const Int8Stretch& x, RowSum& su
   }
 }
 
+// How far ahead of what is multiplied memory is asked for. The processor's own guessing begins anew
+// at every jump, and a row of experts is full of them; it also stops at the ends of pages.
+constexpr int64_t kBytesAhead = 8192;
+
 template <class Format>
 void int8_stream_rows(const Int8RowProduct& p) {
   using Block = typename Format::Block;
   constexpr int64_t kBytes = kStretch / Block::kElements * Block::kSize;
   const uint8_t* end = p.w + (p.n_w - 1) * p.w_stride_bytes + p.k / Block::kElements * Block::kSize;
+  const int64_t rows_ahead = (kBytesAhead + p.w_stride_bytes - 1) / p.w_stride_bytes;
   for (int64_t r = 0; r < p.n_w; ++r) {
     const uint8_t* w = p.w + r * p.w_stride_bytes;
+    const int64_t beyond = r + rows_ahead - p.n_w;
+    const uint8_t* ahead =
+        beyond < 0 ? w + rows_ahead * p.w_stride_bytes : p.next + beyond * p.w_stride_bytes;
+    const auto fetch_ahead = [&]() HADAL_LAMBDA {
+      // To L2: fetching to L1 pushes x out of it.
+      for (int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(ahead + i, 0, 2);
+      ahead += kBytes;
+    };
     const Int8Stretch* x = p.x;
-    if (r == p.n_w - 1) {  // what comes next may lie elsewhere, where nobody reads ahead yet
-      for (int i = 0; i < 8; ++i) __builtin_prefetch(p.next + 64 * i, 0, 3);
-    }
     RowSum sum;
     int64_t left = p.k;
-    for (; left >= kStretch; left -= kStretch, w += kBytes, ++x) add_stretch<Format>(w, *x, sum);
+    for (; left >= kStretch; left -= kStretch, w += kBytes, ++x) {
+      fetch_ahead();
+      add_stretch<Format>(w, *x, sum);
+    }
     if constexpr (Block::kElements < kStretch) {
       if (left > 0) {
+        fetch_ahead();
         const int n_blocks = static_cast<int>(left / Block::kElements);
         // What is read beyond the row are other rows, whose scales do not count; or nothing's.
         if (w + kBytes <= end) {

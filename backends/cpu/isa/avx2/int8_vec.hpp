@@ -195,16 +195,20 @@ HADAL_INLINE Ints add_products_of_halves(Ints sum, Ints a, Ints b) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
 }
 
-// Sixteen columns of x: the bits of the largest, which for NaN and infinity are above all others.
-HADAL_INLINE int32_t largest_bits_of_16(const float* x, int32_t so_far) {
+// The bits of the largest of n columns of x, a multiple of 16; those of NaN and infinity are above
+// all others.
+HADAL_INLINE int32_t largest_bits(const float* x, int n) {
   const __m256i mask = _mm256_set1_epi32(0x7fffffff);
-  const __m256i eight = _mm256_max_epi32(_mm256_and_si256(load_ints(x), mask),
-                                         _mm256_and_si256(load_ints(x + 8), mask));
+  __m256i low = _mm256_setzero_si256(), high = low;
+  for (int i = 0; i < n; i += 16) {
+    low = _mm256_max_epi32(low, _mm256_and_si256(load_ints(x + i), mask));
+    high = _mm256_max_epi32(high, _mm256_and_si256(load_ints(x + i + 8), mask));
+  }
+  const __m256i eight = _mm256_max_epi32(low, high);
   __m128i four = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
   four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
   four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xb1));
-  const int32_t largest = _mm_cvtsi128_si32(four);
-  return largest > so_far ? largest : so_far;
+  return _mm_cvtsi128_si32(four);
 }
 HADAL_INLINE void round_16(const float* x, float factor, int8_t* levels) {
   const __m256 f = _mm256_set1_ps(factor);
@@ -214,6 +218,14 @@ HADAL_INLINE void round_16(const float* x, float factor, int8_t* levels) {
   _mm_storeu_si128(
       reinterpret_cast<__m128i*>(levels),
       _mm_packs_epi16(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
+}
+
+// Sums of four levels each, of n levels: a multiple of 64.
+HADAL_INLINE void sum_fours(const int8_t* levels, int n, int32_t* to) {
+  for (int i = 0; i < n; i += 32) {
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), load_ints(levels + i));
+    store_ints(to + i / 4, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
 }
 
 }  // namespace

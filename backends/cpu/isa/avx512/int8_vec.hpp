@@ -185,15 +185,23 @@ HADAL_INLINE Ints add_products_of_halves(Ints sum, Ints a, Ints b) {
   return _mm512_dpwssd_epi32(sum, a, b);
 }
 
-// Sixteen columns of x.
-HADAL_INLINE int32_t largest_bits_of_16(const float* x, int32_t so_far) {
-  const __m512i bits = _mm512_and_si512(_mm512_loadu_si512(x), _mm512_set1_epi32(0x7fffffff));
-  const int32_t largest = _mm512_reduce_max_epi32(bits);
-  return largest > so_far ? largest : so_far;
+HADAL_INLINE int32_t largest_bits(const float* x, int n) {
+  const __m512i mask = _mm512_set1_epi32(0x7fffffff);
+  __m512i largest = _mm512_setzero_si512();
+  for (int i = 0; i < n; i += 16)
+    largest = _mm512_max_epi32(largest, _mm512_and_si512(_mm512_loadu_si512(x + i), mask));
+  return _mm512_reduce_max_epi32(largest);
 }
 HADAL_INLINE void round_16(const float* x, float factor, int8_t* levels) {
   const __m512i n = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(factor)));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(levels), _mm512_cvtsepi32_epi8(n));
+}
+
+HADAL_INLINE void sum_fours(const int8_t* levels, int n, int32_t* to) {
+  for (int i = 0; i < n; i += 64) {
+    store_ints(to + i / 4, _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1),
+                                               load_ints(levels + i)));
+  }
 }
 
 }  // namespace

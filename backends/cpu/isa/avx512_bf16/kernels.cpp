@@ -1,24 +1,14 @@
-// Products of bf16 for attention, with the instructions of AVX512_BF16: Zen 4, Sapphire Rapids.
-// They add two products at a time to a sum in f32, one after the other, denormals as zeros.
-#include <immintrin.h>
-
-#include "backends/cpu/isa/compiler.hpp"
+// Products of bf16, with the instructions of AVX512_BF16: Zen 4, Sapphire Rapids. They add two
+// products at a time to a sum in f32, one after the other, denormals as zeros. Here those of
+// attention; those of weights are in products.hpp.
 #include "backends/cpu/kernels.hpp"
+#include "backends/cpu/isa/avx512_bf16/products.hpp"
+#include "backends/cpu/isa/avx512_bf16/vec.hpp"
 
 namespace {
 
 using hadal::cpu::Bf16Scores;
 using hadal::cpu::Bf16WeightedRows;
-
-HADAL_INLINE __m512i load(const uint16_t* p) { return _mm512_loadu_si512(p); }
-HADAL_INLINE __m512 dot(__m512 sums, __m512i a, __m512i b) {
-  return _mm512_dpbf16_ps(sums, (__m512bh)a, (__m512bh)b);
-}
-
-// For the n numbers of 16 that are there.
-HADAL_INLINE __mmask16 first_of_sixteen(int64_t n) {
-  return static_cast<__mmask16>(n < 16 ? (1u << n) - 1 : 0xffff);
-}
 
 // Rounds at most 16, stores them, and returns what they became.
 HADAL_INLINE __m512 round_some(const float* x, __mmask16 which, uint16_t* to) {
@@ -54,29 +44,6 @@ float scale_and_find_largest(float* x, float factor, int64_t n, float least) {
     largest = _mm512_mask_max_ps(largest, which, scaled, largest);
   }
   return _mm512_reduce_max_ps(largest);
-}
-
-// The sums of 16 registers as one: lane i is the sum of r[i]. Halves of lanes change places until
-// each lane holds parts of one register only.
-HADAL_INLINE __m512 sums_of_sixteen(const __m512* r) {
-  __m512 eights[8], fours[4], twos[2];
-  HADAL_UNROLL
-  for (int i = 0; i < 8; ++i) {  // one in the lower half, the one 4 further in the upper
-    const int first = i < 4 ? i : i + 4;
-    eights[i] = _mm512_add_ps(_mm512_shuffle_f32x4(r[first], r[first + 4], 0x44),
-                              _mm512_shuffle_f32x4(r[first], r[first + 4], 0xee));
-  }
-  HADAL_UNROLL
-  for (int i = 0; i < 4; ++i) {  // a quarter each: r[i], r[i + 4], r[i + 8], r[i + 12]
-    fours[i] = _mm512_add_ps(_mm512_shuffle_f32x4(eights[i], eights[i + 4], 0x88),
-                             _mm512_shuffle_f32x4(eights[i], eights[i + 4], 0xdd));
-  }
-  HADAL_UNROLL
-  for (int i = 0; i < 2; ++i) {  // in each quarter two lanes of r[i] and two of r[i + 2]
-    twos[i] = _mm512_add_ps(_mm512_unpacklo_ps(fours[i], fours[i + 2]),
-                            _mm512_unpackhi_ps(fours[i], fours[i + 2]));
-  }
-  return _mm512_add_ps(_mm512_unpacklo_ps(twos[0], twos[1]), _mm512_unpackhi_ps(twos[0], twos[1]));
 }
 
 constexpr int kTile = 4;  // rows, and queries
@@ -169,7 +136,8 @@ void add_weighted_rows(const Bf16WeightedRows& p) {
 
 namespace hadal::cpu {
 
-const Bf16Kernels kAvx512Bf16Kernels = {round_to_bf16, round_and_sum, scale_and_find_largest, score,
-                                        add_weighted_rows};
+const Bf16Kernels kAvx512Bf16Kernels = {round_to_bf16, round_and_sum,     scale_and_find_largest,
+                                        score,         add_weighted_rows, round_for_e4m3,
+                                        multiply_bf16, multiply_e4m3};
 
 }  // namespace hadal::cpu
