@@ -35,11 +35,12 @@ Features detect() {
                  (saved & 0xe0) == 0xe0;          // k, zmm
   constexpr uint32_t kBf16 = 1u << 5;             // of leaf 7, part 1
   constexpr uint32_t kAmx = 1u << 22 | 1u << 24;  // of leaf 7: products of bf16, tiles
+  const uint32_t leaf7_d = d;
   const bool has_vbmi = has_all(c, 1u << 1);
-  const bool has_amx = has_all(d, kAmx) && (saved & 0x60000) == 0x60000;  // its registers
   found.avx512_bf16 =
       found.avx512 && has_vbmi && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && has_all(a, kBf16);
-  found.amx_bf16 = found.avx512_bf16 && has_amx;
+  found.amx_bf16 =
+      found.avx512_bf16 && has_all(leaf7_d, kAmx) && (saved & 0x60000) == 0x60000;  // tiles
   return found;
 }
 

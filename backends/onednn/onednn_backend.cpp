@@ -48,7 +48,7 @@ Type OnednnBackend::input_type(const Weight& w) const {
 
 std::optional<ProductShape> OnednnBackend::product(const Weight& w, int64_t n_rows,
                                                    int64_t x_stride, int64_t out_stride) {
-  if (w.transposed || w.scales.data != nullptr || w.decides) return std::nullopt;
+  if (w.transposed || w.decides || w.scales.data != nullptr) return std::nullopt;
   ProductShape shape;
   shape.x = input_type(w);
   const std::optional<int64_t> least = onednn::least_rows(w.dtype, shape.x == Type::bf16, w.rows);

@@ -135,7 +135,9 @@ enum {
   HADAL_OPT_CPU_ACTIVATIONS = 206, /* str: "int8" (default): activations that are multiplied with
                                       weights in block formats are rounded to 8 bits, 256 to a
                                       scale; an error far below that of the weights, and
-                                      about three times the speed. "f32": never rounded */
+                                      about three times the speed. With weights in bf16 or fp8 they
+                                      are rounded to bf16 where the machine multiplies that (twice
+                                      the speed). A router's never are. "f32": never rounded */
   HADAL_OPT_PROFILE = 207,     /* i64 0/1: count what the model's ops take, for hadal_model_profile.
                                   Each op is then waited for, which costs some time; results are the
                                   same. Default 0 */
@@ -359,10 +361,11 @@ HADAL_API void hadal_runtime_free(hadal_runtime* runtime); /* [any] joins thread
 /* ---- Model -------------------------------------------------------------------------------------
  * A path is a GGUF file or any file of a split set; or a directory as it was published:
  * config.json, safetensors in F32, F16, BF16 or FP8 E4M3 with a scale for each block,
- * tokenizer.json and tokenizer_config.json (generation_config.json and chat_template.jinja are read
- * if they are there). The directory's config.json, index or any safetensors file stands for all of
- * it; files are looked for beside the one given and nowhere else. Nothing is converted: FP8 stays
- * one byte a weight. */
+ * tokenizer.json (or, without one, the tiktoken.model of Kimi-K2 and Moonlight) and
+ * tokenizer_config.json (generation_config.json and chat_template.jinja are read if they are
+ * there). The directory's config.json, index or any safetensors file stands for all of it; files
+ * are looked for beside the one given and nowhere else. Nothing is converted: FP8 stays one byte a
+ * weight. */
 
 typedef struct hadal_memory_plan { /* bytes; written by us */
   uint32_t struct_size, flags;

@@ -103,6 +103,8 @@ absl::StatusOr<Vocabulary> read_gguf_vocabulary(const GgufMetadata& m, const std
   // DeepSeek's own tokenizers begin every text with BOS; Kimi's templates do without.
   vocabulary.add_bos = add_bos.value_or(vocabulary.pre_tokenizer != "kimi-k2");
   vocabulary.chat_template = std::move(chat).value_or("");
+  // These files are made of a tiktoken.model, whose tokens are found whole (tiktoken_model.cpp).
+  vocabulary.whole_pieces = vocabulary.pre_tokenizer == "kimi-k2";
   return vocabulary;
 }
 

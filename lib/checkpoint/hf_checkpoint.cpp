@@ -9,6 +9,7 @@
 #include "lib/checkpoint/header_reader.hpp"
 #include "lib/checkpoint/hf_config.hpp"
 #include "lib/checkpoint/safetensors_set.hpp"
+#include "lib/checkpoint/tiktoken_model.hpp"
 #include "lib/checkpoint/tokenizer_json.hpp"
 
 namespace hadal {
@@ -17,6 +18,7 @@ namespace {
 constexpr char kConfig[] = "config.json";
 constexpr char kGenerationConfig[] = "generation_config.json";
 constexpr char kTokenizer[] = "tokenizer.json";
+constexpr char kTiktokenModel[] = "tiktoken.model";  // Kimi-K2 and Moonlight, in its place
 constexpr char kTokenizerConfig[] = "tokenizer_config.json";
 constexpr char kChatTemplate[] = "chat_template.jinja";  // where Transformers puts it since 2025
 constexpr char kIndex[] = "model.safetensors.index.json";
@@ -55,7 +57,8 @@ absl::StatusOr<std::string> read_text(const File* file, uint64_t limit) {
 
 // The files of a directory that hadal reads, weights apart.
 struct Texts {
-  std::shared_ptr<const File> config, generation_config, tokenizer, tokenizer_config, chat_template;
+  std::shared_ptr<const File> config, generation_config, tokenizer, tiktoken_model,
+      tokenizer_config, chat_template;
 };
 
 absl::StatusOr<Texts> open_texts(FileSystem& files, const std::string& directory) {
@@ -70,6 +73,9 @@ absl::StatusOr<Texts> open_texts(FileSystem& files, const std::string& directory
   HADAL_ASSIGN_OR_RETURN(texts.generation_config,
                          open_if_there(files, directory + kGenerationConfig));
   HADAL_ASSIGN_OR_RETURN(texts.tokenizer, open_if_there(files, directory + kTokenizer));
+  if (texts.tokenizer == nullptr) {
+    HADAL_ASSIGN_OR_RETURN(texts.tiktoken_model, open_if_there(files, directory + kTiktokenModel));
+  }
   HADAL_ASSIGN_OR_RETURN(texts.tokenizer_config,
                          open_if_there(files, directory + kTokenizerConfig));
   HADAL_ASSIGN_OR_RETURN(texts.chat_template, open_if_there(files, directory + kChatTemplate));
@@ -132,17 +138,7 @@ class HfCheckpoint : public Checkpoint {
   const std::vector<std::shared_ptr<const File>>& files() const override { return files_; }
 
   absl::StatusOr<Vocabulary> vocabulary() const override {
-    const std::string path = directory_ + kTokenizer;
-    if (texts_.tokenizer == nullptr) {
-      return fail(HADAL_E_NOT_FOUND,
-                  absl::StrCat(path, ": wanted beside config.json, found no such file"),
-                  "Put the tokenizer.json of this model there (Transformers can write it), or use "
-                  "a GGUF file, which has its tokenizer inside.");
-    }
-    HADAL_ASSIGN_OR_RETURN(const std::string tokenizer, read(texts_.tokenizer));
-    HADAL_ASSIGN_OR_RETURN(const std::string tokenizer_config, read(texts_.tokenizer_config));
-    HADAL_ASSIGN_OR_RETURN(Vocabulary vocabulary,
-                           read_tokenizer_json(tokenizer, tokenizer_config, path));
+    HADAL_ASSIGN_OR_RETURN(Vocabulary vocabulary, read_vocabulary());
     HADAL_ASSIGN_OR_RETURN(std::string chat_template, read(texts_.chat_template));
     if (!chat_template.empty()) vocabulary.chat_template = std::move(chat_template);
     HADAL_RETURN_IF_ERROR(add_ids(vocabulary));
@@ -159,6 +155,27 @@ class HfCheckpoint : public Checkpoint {
  private:
   absl::StatusOr<std::string> read(const std::shared_ptr<const File>& file) const {
     return read_text(file.get(), limit_string_bytes_);
+  }
+
+  absl::StatusOr<Vocabulary> read_vocabulary() const {
+    const std::string path = directory_ + kTokenizer;
+    HADAL_ASSIGN_OR_RETURN(const std::string tokenizer_config, read(texts_.tokenizer_config));
+    if (texts_.tokenizer != nullptr) {
+      HADAL_ASSIGN_OR_RETURN(const std::string tokenizer, read(texts_.tokenizer));
+      return read_tokenizer_json(tokenizer, tokenizer_config, path);
+    }
+    if (texts_.tiktoken_model != nullptr) {
+      HADAL_ASSIGN_OR_RETURN(const std::string model, read(texts_.tiktoken_model));
+      HADAL_ASSIGN_OR_RETURN(const std::optional<int64_t> vocab_size,
+                             config_.integer("vocab_size"));
+      return read_tiktoken_model(model, tokenizer_config, vocab_size, directory_ + kTiktokenModel);
+    }
+    return fail(
+        HADAL_E_NOT_FOUND,
+        absl::StrCat(path, ": wanted beside config.json, or ", kTiktokenModel, ", found neither"),
+        "Put the tokenizer.json of this model there (Transformers can write it), or the "
+        "tiktoken.model of Kimi-K2 or Moonlight, or use a GGUF file, which has its "
+        "tokenizer inside.");
   }
 
   // Copies of a model are often published without the layer, and with the configuration as it was.

@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "lib/base/json.hpp"
+#include "lib/checkpoint/tokenizer_config.hpp"
 #include "lib/text/pre_tokenizer.hpp"
 
 namespace hadal {
@@ -25,31 +25,13 @@ constexpr absl::string_view kDamaged = "The file is damaged: download it again."
 constexpr absl::string_view kOtherKind =
     "hadal reads the byte-level BPE tokenizers of the DeepSeek-V3 family.";
 
-// The value of a key; null (the pointer) if there is none or it is null.
-const SortedJson* find(const SortedJson& object, const char* key) {
-  if (!object.is_object()) return nullptr;
-  const auto found = object.find(key);
-  return found == object.end() || found->is_null() ? nullptr : &*found;
-}
-
-const std::string* find_string(const SortedJson& object, const char* key) {
-  const SortedJson* value = find(object, key);
-  return value != nullptr ? value->get_ptr<const std::string*>() : nullptr;
-}
-
-bool says(const SortedJson& object, const char* key, bool wanted, bool if_absent) {
-  const SortedJson* value = find(object, key);
-  if (value == nullptr) return wanted == if_absent;
-  return value->is_boolean() && value->get<bool>() == wanted;
-}
-
 // Reads one file; knows its name for messages.
 class Reader {
  public:
   explicit Reader(absl::string_view source) : source_(source) {}
 
   absl::StatusOr<Vocabulary> read(const SortedJson& file, const SortedJson& config) {
-    const SortedJson* model = find(file, "model");
+    const SortedJson* model = find_value(file, "model");
     const std::string* type = model != nullptr ? find_string(*model, "type") : nullptr;
     if (type == nullptr || *type != "BPE") return unsupported("model.type: wanted 'BPE'");
     HADAL_RETURN_IF_ERROR(check_plain(file, *model));
@@ -59,7 +41,8 @@ class Reader {
     HADAL_RETURN_IF_ERROR(read_vocab(*model));
     HADAL_RETURN_IF_ERROR(read_added_tokens(file));
     HADAL_RETURN_IF_ERROR(read_merges(*model));
-    HADAL_RETURN_IF_ERROR(read_config(config));
+    out_.whole_pieces = says(*model, "ignore_merges", true, false);
+    HADAL_RETURN_IF_ERROR(add_tokenizer_config(config, source_, out_));
     out_.source = std::string(source_);
     return std::move(out_);
   }
@@ -74,19 +57,17 @@ class Reader {
 
   // What the tokenizers of the family leave out and hadal does not do.
   absl::Status check_plain(const SortedJson& file, const SortedJson& model) const {
-    if (const SortedJson* normalizer = find(file, "normalizer")) {
-      const SortedJson* steps = find(*normalizer, "normalizers");
+    if (const SortedJson* normalizer = find_value(file, "normalizer")) {
+      const SortedJson* steps = find_value(*normalizer, "normalizers");
       if (steps == nullptr || !steps->is_array() || !steps->empty()) {
         return unsupported("normalizer: wanted none");
       }
     }
-    for (const char* key : {"byte_fallback", "ignore_merges"}) {
-      if (!says(model, key, false, false)) {
-        return unsupported(absl::StrCat("model.", key, ": wanted false"));
-      }
+    if (!says(model, "byte_fallback", false, false)) {
+      return unsupported("model.byte_fallback: wanted false");
     }
     for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"}) {
-      const SortedJson* value = find(model, key);
+      const SortedJson* value = find_value(model, key);
       const std::string* text = value != nullptr ? value->get_ptr<const std::string*>() : nullptr;
       if (value != nullptr && (text == nullptr || !text->empty())) {
         return unsupported(absl::StrCat("model.", key, ": wanted none"));
@@ -103,7 +84,7 @@ class Reader {
     if (*type == "Digits") {
       return says(step, "individual_digits", true, false) ? R"(\p{N})" : R"(\p{N}+)";
     }
-    const SortedJson* pattern = find(step, "pattern");
+    const SortedJson* pattern = find_value(step, "pattern");
     const std::string* behavior = find_string(step, "behavior");
     const std::string* regex = pattern != nullptr ? find_string(*pattern, "Regex") : nullptr;
     if (*type != "Split" || behavior == nullptr || *behavior != "Isolated" || regex == nullptr ||
@@ -121,8 +102,8 @@ class Reader {
   }
 
   absl::Status read_pre_tokenizer(const SortedJson& file) {
-    const SortedJson* pre = find(file, "pre_tokenizer");
-    const SortedJson* steps = pre != nullptr ? find(*pre, "pretokenizers") : nullptr;
+    const SortedJson* pre = find_value(file, "pre_tokenizer");
+    const SortedJson* steps = pre != nullptr ? find_value(*pre, "pretokenizers") : nullptr;
     if (steps == nullptr || !steps->is_array() || steps->empty()) {
       return unsupported("pre_tokenizer: wanted a sequence of splits and ByteLevel");
     }
@@ -155,7 +136,7 @@ class Reader {
   }
 
   static int64_t n_entries(const SortedJson& object, const char* key) {
-    const SortedJson* value = find(object, key);
+    const SortedJson* value = find_value(object, key);
     return value != nullptr ? static_cast<int64_t>(value->size()) : 0;
   }
 
@@ -174,7 +155,7 @@ class Reader {
   }
 
   absl::Status read_vocab(const SortedJson& model) {
-    const SortedJson* vocab = find(model, "vocab");
+    const SortedJson* vocab = find_value(model, "vocab");
     if (vocab == nullptr || !vocab->is_object()) return damaged("model.vocab: wanted an object");
     for (const auto& [text, value] : vocab->items()) {
       HADAL_ASSIGN_OR_RETURN(const size_t id, read_id(value, text));
@@ -187,12 +168,12 @@ class Reader {
   }
 
   absl::Status read_added_tokens(const SortedJson& file) {
-    const SortedJson* added = find(file, "added_tokens");
+    const SortedJson* added = find_value(file, "added_tokens");
     if (added == nullptr) return absl::OkStatus();
     if (!added->is_array()) return damaged("added_tokens: wanted an array");
     for (const SortedJson& one : *added) {
       const std::string* text = find_string(one, "content");
-      const SortedJson* number = find(one, "id");
+      const SortedJson* number = find_value(one, "id");
       if (text == nullptr || number == nullptr) {
         return damaged("added_tokens: wanted objects with id and content");
       }
@@ -206,18 +187,14 @@ class Reader {
       if (token.kind != TokenKind::kUnused && token.text != *text) {
         return damaged(absl::StrCat("added_tokens: id ", id, " has another text in model.vocab"));
       }
-      // As the converters to GGUF decide: what looks special is special.
-      const bool is_special = says(one, "special", true, false) ||
-                              (absl::StartsWith(*text, "<|") && absl::EndsWith(*text, "|>")) ||
-                              (absl::StartsWith(*text, "<｜") && absl::EndsWith(*text, "｜>"));
-      token = {*text, is_special ? TokenKind::kControl : TokenKind::kUserDefined};
+      token = {*text, added_token_kind(one, *text)};
     }
     return absl::OkStatus();
   }
 
   // "left right", or since 2024 ["left", "right"].
   absl::Status read_merges(const SortedJson& model) {
-    const SortedJson* merges = find(model, "merges");
+    const SortedJson* merges = find_value(model, "merges");
     if (merges == nullptr || !merges->is_array()) return damaged("model.merges: wanted an array");
     out_.merges.reserve(merges->size());
     for (const SortedJson& merge : *merges) {
@@ -231,47 +208,6 @@ class Reader {
         return damaged(absl::StrCat("model.merges: entry ", out_.merges.size(),
                                     ": wanted a text or a pair of texts"));
       }
-    }
-    return absl::OkStatus();
-  }
-
-  // A token that the configuration names, as its text or as an object with its content.
-  absl::StatusOr<std::optional<int32_t>> named_token(const SortedJson& config, const char* key) {
-    const SortedJson* value = find(config, key);
-    if (value == nullptr) return std::optional<int32_t>();
-    const auto* text = value->get_ptr<const std::string*>();
-    if (text == nullptr) text = find_string(*value, "content");
-    if (text == nullptr) return damaged(absl::StrCat(key, ": wanted a token's text"));
-    for (size_t id = 0; id < out_.tokens.size(); ++id) {
-      if (out_.tokens[id].kind != TokenKind::kUnused && out_.tokens[id].text == *text) {
-        return std::optional(static_cast<int32_t>(id));
-      }
-    }
-    return damaged(absl::StrCat(key, ": no token '", text->substr(0, 100), "'"));
-  }
-
-  absl::Status read_config(const SortedJson& config) {
-    HADAL_ASSIGN_OR_RETURN(out_.bos_id, named_token(config, "bos_token"));
-    HADAL_ASSIGN_OR_RETURN(const auto eos_id, named_token(config, "eos_token"));
-    if (eos_id) out_.eos_ids.push_back(*eos_id);
-    const absl::StatusOr<std::optional<int32_t>> pad_id = named_token(config, "pad_token");
-    if (pad_id.ok()) out_.pad_id = *pad_id;  // not worth a failure
-    out_.add_bos = says(config, "add_bos_token", true, false);
-
-    const SortedJson* chat_template = find(config, "chat_template");
-    if (chat_template == nullptr) return absl::OkStatus();
-    if (const auto* text = chat_template->get_ptr<const std::string*>()) {
-      out_.chat_template = *text;
-    } else if (chat_template->is_array()) {  // named templates: the default one counts
-      for (const SortedJson& one : *chat_template) {
-        const std::string* name = find_string(one, "name");
-        const std::string* source = find_string(one, "template");
-        if (name != nullptr && *name == "default" && source != nullptr) {
-          out_.chat_template = *source;
-        }
-      }
-    } else {
-      return damaged("chat_template: wanted a text");
     }
     return absl::OkStatus();
   }

@@ -23,7 +23,11 @@ void Bpe::add_token(absl::string_view bytes, int32_t id, Scratch& scratch) {
   if (bytes.empty()) return;
   std::vector<int32_t> ids;
   merge(bytes, scratch, ids);
-  if (ids.size() != 1 || ids[0] != id) return;
+  if (ids.size() == 1 && ids[0] == id) add_whole_token(bytes, id);
+}
+
+void Bpe::add_whole_token(absl::string_view bytes, int32_t id) {
+  if (bytes.empty()) return;
   whole_.try_emplace(bytes, id);
   longest_whole_ = std::max(longest_whole_, bytes.size());
 }

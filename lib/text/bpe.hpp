@@ -43,6 +43,8 @@ class Bpe {
   // whole from then on, without merging. (A token may be out of reach: its bytes then merge
   // otherwise.) The bytes must outlive this object. Of equal tokens the first counts.
   void add_token(absl::string_view bytes, int32_t id, Scratch& scratch);
+  // The same for a token that is found whole wherever its bytes lead.
+  void add_whole_token(absl::string_view bytes, int32_t id);
 
   // Appends the ids of a piece. O(n log n).
   void encode(absl::string_view piece, Scratch& scratch, std::vector<int32_t>& out) const;

@@ -182,7 +182,11 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::create(Vocabulary vo
   for (size_t id = 0; id < n; ++id) {
     const Vocabulary::Token& token = tables->tokens[id];
     if (token.kind != TokenKind::kNormal) continue;
-    tables->bpe.add_token(token.text, static_cast<int32_t>(id), scratch);
+    if (vocabulary.whole_pieces) {
+      tables->bpe.add_whole_token(token.text, static_cast<int32_t>(id));
+    } else {
+      tables->bpe.add_token(token.text, static_cast<int32_t>(id), scratch);
+    }
   }
   for (const int32_t id : vocabulary.eos_ids) {
     tables->ends_generation[static_cast<size_t>(id)] = true;

@@ -25,6 +25,7 @@ struct Vocabulary {
   std::string pre_tokenizer;        // "deepseek-v3", "deepseek-llm", "deepseek-coder", "kimi-k2"
   std::vector<Token> tokens;        // by id
   std::vector<std::string> merges;  // "left right", by rank
+  bool whole_pieces = false;        // a piece that is a token is that one, wherever merges lead
   std::optional<int32_t> bos_id;
   std::vector<int32_t> eos_ids;   // every id that ends a turn, as far as the file says
   std::optional<int32_t> pad_id;  // hadal has no use for it; who writes files does

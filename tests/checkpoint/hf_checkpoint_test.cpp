@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "tests/checkpoint/memory_files.hpp"
 #include "tests/checkpoint/opening.hpp"
 #include "tests/checkpoint/safetensors_writer.hpp"
@@ -343,6 +345,32 @@ TEST(HfCheckpointTest, TextsHaveALimit) {
 }
 
 // R4.4: whichever read fails, the failure is passed on and no file stays open.
+// As Kimi-K2 and Moonlight are published. A tokenizer.json beside it counts more.
+TEST(HfCheckpointTest, ATiktokenModelInPlaceOfTheTokenizer) {
+  HfDirectory directory = with("vocab_size", 260);
+  std::string model;
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    absl::StrAppend(&model, absl::Base64Escape(absl::string_view(&c, 1)), " ", byte, "\n");
+  }
+  directory.files["tiktoken.model"] = model;
+  EXPECT_EQ(Opened(directory)->vocabulary()->tokens.size(), 6u);
+  directory.files.erase("tokenizer.json");
+  directory.files["tokenizer_config.json"] =
+      R"({"added_tokens_decoder": {"257": {"content": "[EOS]", "special": true}}})";
+  const auto vocabulary = Opened(directory)->vocabulary();
+  ASSERT_TRUE(vocabulary.ok()) << message_of(vocabulary.status());
+  EXPECT_EQ(vocabulary->tokens.size(), 260u);
+  EXPECT_EQ(vocabulary->tokens[257].text, "[EOS]");
+  EXPECT_EQ(vocabulary->pre_tokenizer, "kimi-k2");
+  EXPECT_EQ(vocabulary->source, "dir/tiktoken.model");
+  EXPECT_THAT(vocabulary->eos_ids, ElementsAre(1, 5));  // of generation_config.json
+
+  directory.files.erase("tokenizer_config.json");
+  test::expect_is_failure(Opened(directory)->vocabulary().status(), HADAL_E_FORMAT,
+                          {"dir/tiktoken.model", "tokenizer_config.json"});
+}
+
 TEST(HfCheckpointTest, EveryReadMayFail) {
   const HfDirectory directory = tiny_hf_directory();
   for (int n = 0;; ++n) {

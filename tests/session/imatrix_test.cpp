@@ -20,6 +20,7 @@ std::shared_ptr<ServedModel> measuring(const std::shared_ptr<Runtime>& runtime, 
   Config config = with(HADAL_OPT_IMATRIX, 1);
   EXPECT_TRUE(config.set_str(HADAL_OPT_BACKEND, backend).ok());
   EXPECT_TRUE(config.set_i64(HADAL_OPT_CHUNK_ROWS, chunk_rows).ok());
+  EXPECT_TRUE(config.set_str(HADAL_OPT_CPU_ACTIVATIONS, "f32").ok());  // as the golden's
   return load(runtime, path, config);
 }
 
