@@ -10,8 +10,8 @@
 // Matrices of weights are [out, in], and a product means out = x . w^T. Activations are f32, one
 // row per token. Every row of a result depends on that row of the input alone. Under
 // BackendOptions::batch_invariant it is summed in an order that the shape of the weight decides, so
-// it has the same bits in whatever batch it comes; else it may be summed in another order, or with
-// x rounded another way, where it is alone or among few, or where attention is expanded.
+// it has the same bits in whatever batch it comes; else it may be summed in another order where it
+// is alone or among few, or where attention is expanded.
 #pragma once
 
 #include <cstddef>

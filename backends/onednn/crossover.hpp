@@ -17,8 +17,8 @@ inline bool is_of_use(const cpu::Features& machine) { return machine.avx512_bf16
 // kernels do not use. Not where a single row would have to take this way too.
 inline bool is_first_choice(const cpu::Features& machine) { return machine.amx_bf16; }
 
-// A router has no more outputs than this. Its logits decide, and oneDNN adds up a product from its
-// first input to its last, which costs the last digits of long sums.
+// F32 weights with so few outputs are wanted to the last digits, as a router's are, and oneDNN adds
+// up a product from its first input to its last, which costs some of long sums.
 inline constexpr int64_t kMostRouterOutputs = 1024;
 
 // How many rows of x it takes for weights with so many outputs; nothing if no number does. Fewer
@@ -26,7 +26,7 @@ inline constexpr int64_t kMostRouterOutputs = 1024;
 // another order first. `is_rounded`: x is rounded to bf16 as well.
 inline std::optional<int64_t> least_rows(DType weights, bool is_rounded, int64_t out_features) {
   switch (weights) {
-    case DType::kBF16: return is_rounded ? 8 : 16;
+    case DType::kBF16: return is_rounded ? 32 : 16;
     case DType::kF32:
       if (out_features <= kMostRouterOutputs) return std::nullopt;
       return 8;

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "backends/cpu/cpu_features.hpp"
-#include "backends/loader.hpp"
 
 namespace hadal::test {
 
@@ -58,25 +57,20 @@ std::unique_ptr<Backend> backend_of(const BackendCase& which, std::shared_ptr<Me
   return must(make_backend(options_of(which), std::move(memory), executor));
 }
 
-testing::AssertionResult BackendTest::is_same_alone(const Matrix& alone, const Matrix& in_batch,
-                                                    DType type) const {
-  if (GetParam().batch_invariant) return is_same(alone, in_batch);
-  return is_near(alone, in_batch, rounds_to_bf16(type) ? kBf16Tolerance : kSumTolerance);
-}
-
-bool BackendTest::rounds_to_bf16(DType type) const {
-  const bool has_bf16 = GetParam().backend == "onednn" ||
-                        (GetParam().isa == "avx512" && cpu::features_of_this_machine().avx512_bf16);
-  return has_bf16 && GetParam().activations == "int8" &&
-         (type == DType::kBF16 || type == DType::kF8_E4M3);
+testing::AssertionResult BackendTest::is_same_alone(const Matrix& alone,
+                                                    const Matrix& in_batch) const {
+  return GetParam().batch_invariant ? is_same(alone, in_batch)
+                                    : is_near(alone, in_batch, kSumTolerance);
 }
 
 Tolerance BackendTest::tolerance(const Tolerance& exact, const Tolerance& rounded,
                                  DType type) const {
-  const bool is_int8 = GetParam().activations == "int8";
-  if (is_int8 && info(type).block_elements > 1) return rounded;
-  if (rounds_to_bf16(type)) return {rounded.largest / 5, rounded.root_mean_square / 5};
-  return exact;
+  if (GetParam().activations != "int8") return exact;
+  if (info(type).block_elements > 1) return rounded;
+  const bool has_bf16 = (GetParam().isa == "avx512" || GetParam().backend == "onednn") &&
+                        cpu::features_of_this_machine().avx512_bf16;
+  if (!has_bf16 || (type != DType::kBF16 && type != DType::kF8_E4M3)) return exact;
+  return {rounded.largest / 5, rounded.root_mean_square / 5};
 }
 
 Expected expected_matmul(const Matrix& x, const Matrix& w) {

@@ -51,14 +51,11 @@ class BackendTest : public testing::TestWithParam<BackendCase> {
   Tolerance tolerance(const Tolerance& exact, const Tolerance& rounded, DType type) const;
   // What a row is without the others of its batch: the same to the bit, or but for the order of the
   // sums where the backend may change it.
-  testing::AssertionResult is_same_alone(const Matrix& alone, const Matrix& in_batch,
-                                         DType type = DType::kF32) const;
+  testing::AssertionResult is_same_alone(const Matrix& alone, const Matrix& in_batch) const;
   // Whether so many rows may be treated as one that is alone.
   bool is_few(int64_t n_rows) const {
     return n_rows == 1 || (GetParam().backend == "onednn" && n_rows < 32);
   }
-  // Whether x may be rounded to bf16 where it is multiplied with such weights.
-  bool rounds_to_bf16(DType type) const;
 
  private:
   std::unique_ptr<Backend> backend_ = backend_of(GetParam());
