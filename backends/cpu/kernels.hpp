@@ -163,9 +163,6 @@ struct Int8Kernels {
   // As multiply_row(), in whatever order is fastest: close, but not the same bits. May be null.
   void (*stream_rows)(const Int8RowProduct& p);
 };
-// Beyond so many columns x is pushed out of the L1 cache by the rows that stream through it, and
-// what misses there holds up what is on its way from memory: multiply_row() is faster then.
-inline constexpr int64_t kMostStreamedCols = 8192;
 
 // ---- Products of bf16 ---------------------------------------------------------------------------
 //

@@ -83,8 +83,8 @@ void multiply_int8_rows(const Int8Kernels& kernels, const Desk& desk, const Weig
                         int64_t out_stride, const std::byte* next) {
   if (next == nullptr) next = w.row(slice, first + n);
   if (x.n == 1) {
-    const bool is_streamed = kernels.stream_rows != nullptr && w.cols <= kMostStreamedCols;
-    const auto multiply = is_streamed ? kernels.stream_rows : kernels.multiply_row;
+    const auto multiply =
+        kernels.stream_rows != nullptr ? kernels.stream_rows : kernels.multiply_row;
     multiply({bytes(w.row(slice, first)), w.row_stride_bytes, n, x.rounded[0], w.cols, out,
               bytes(next)});
     return;

@@ -345,7 +345,7 @@ HADAL_INLINE void add_stretch(const uint8_t* b, const Int8Stretch& x, RowSum& su
 }
 
 // How far ahead of what is multiplied memory is asked for. The processor's own guessing begins anew
-// at every jump, and a row of experts is full of them; it also stops at the ends of pages.
+// at every jump, and there is one from each matrix of an expert to the next.
 constexpr int64_t kBytesAhead = 8192;
 
 template <class Format>
