@@ -22,7 +22,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$" AND CMAKE_SIZEOF_VOID
   hadal_isa(avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
             $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>
             $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
-  hadal_isa(avx512_bf16 -mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi -mavx512bf16
+  hadal_isa(avx512_bf16 -mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi
+            -mavx512bf16
             $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>
             $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 endif()

@@ -116,35 +116,44 @@ HADAL_INLINE void for_tiles_of_x(int64_t n_x, Tile&& tile) {
 
 HADAL_INLINE int64_t at_most(int64_t n, int64_t most) { return n < most ? n : most; }
 
+// A row of the weight, or of what is read after it.
+HADAL_INLINE const uint8_t* row_ahead(const Bf16Product& p, int64_t row) {
+  return row < p.n_w ? p.w + row * p.w_stride_bytes : p.next + (row - p.n_w) * p.w_stride_bytes;
+}
+
 void multiply_bf16(const Bf16Product& p) {
-  const bool is_one_tile = p.n_x <= kProductX;
   // A panel of rows stays in the L2 cache for all tiles of x; the panel after it is fetched
-  // meanwhile, a row of each group in every one of the first tiles. One tile is bound by memory.
-  const int64_t rows_ahead = is_one_tile ? kProductW : kBf16PanelRows;
+  // meanwhile, some rows of each group of kProductW by every one of the first tiles. Where there is
+  // one tile only, memory is what binds, and what comes next is the next group.
+  const int64_t n_tiles = (p.n_x + kProductX - 1) / kProductX;
+  const int64_t rows_ahead = n_tiles == 1 ? kProductW : kBf16PanelRows;
+  const int64_t rows_per_tile = n_tiles == 1 ? kProductW : n_tiles < kProductW ? 2 : 1;
   for (int64_t panel = 0; panel < p.n_w; panel += kBf16PanelRows) {
     const int64_t panel_end = at_most(panel + kBf16PanelRows, p.n_w);
     for (int64_t k = 0; k < p.k; k += kBf16Stretch) {
       const int64_t n_cols = at_most(p.k - k, kBf16Stretch);
+      int64_t n_fetched = 0;  // rows of each group
       for_tiles_of_x(p.n_x, [&]<int n_x>(int64_t j) HADAL_LAMBDA {
         const uint16_t* x = p.x + j * p.x_stride + k;
-        const int64_t tile = j / n_x;
         for (int64_t r = panel; r < panel_end; r += kProductW) {
           const RowsOfTile w(p.w + r * p.w_stride_bytes + 2 * k, p.w_stride_bytes, panel_end - r);
           const ResultsOfTile to = {p.out + j * p.out_stride + r, p.out_stride, w.n, k > 0};
-          const int64_t beyond = r + rows_ahead - p.n_w;
-          const uint8_t* ahead = (beyond < 0 ? p.w + (r + rows_ahead) * p.w_stride_bytes
-                                             : p.next + beyond * p.w_stride_bytes) +
-                                 2 * k;
-          if (is_one_tile) {
-            multiply_bf16_tile<n_x, kProductW>(w, n_cols, x, p.x_stride, ahead, p.w_stride_bytes,
-                                               to);
-          } else if (tile < kProductW) {
-            multiply_bf16_tile<n_x, 1>(w, n_cols, x, p.x_stride, ahead + tile * p.w_stride_bytes, 0,
-                                       to);
+          const uint8_t* ahead =
+              row_ahead(p, r + rows_ahead) + n_fetched * p.w_stride_bytes + 2 * k;
+          const auto multiply = [&]<int n>() HADAL_LAMBDA {
+            multiply_bf16_tile<n_x, n>(w, n_cols, x, p.x_stride, ahead, p.w_stride_bytes, to);
+          };
+          if (n_fetched >= kProductW) {
+            multiply.template operator()<0>();
+          } else if (rows_per_tile == 1) {
+            multiply.template operator()<1>();
+          } else if (rows_per_tile == 2) {
+            multiply.template operator()<2>();
           } else {
-            multiply_bf16_tile<n_x, 0>(w, n_cols, x, p.x_stride, nullptr, 0, to);
+            multiply.template operator()<kProductW>();
           }
         }
+        n_fetched += rows_per_tile;
       });
     }
   }
@@ -205,9 +214,7 @@ void round_for_e4m3(const float* x, int64_t n, const float* scales, int64_t bloc
     const __m512 scale = _mm512_set1_ps(scales == nullptr ? 1.0f : scales[k / block_cols]);
     const auto sixteen = [&](int i) HADAL_LAMBDA {
       const int64_t left = n - k - 16 * i;
-      const auto which = static_cast<__mmask16>(left >= 16 ? 0xffff
-                                                : left > 0 ? (1u << left) - 1
-                                                           : 0);
+      const __mmask16 which = first_of_sixteen(left > 0 ? left : 0);
       return _mm512_mul_ps(_mm512_maskz_loadu_ps(which, x + k + 16 * i), scale);
     };
     const auto first = (__m512i)_mm512_cvtne2ps_pbh(sixteen(1), sixteen(0));
@@ -245,16 +252,13 @@ HADAL_INLINE void multiply_e4m3_tile(const E4m3Decoder& decoder, const RowsOfTil
 
 void multiply_e4m3(const Bf16Product& p) {
   const E4m3Decoder decoder;
-  const auto ahead_of = [&](int64_t row) HADAL_LAMBDA {
-    return row < p.n_w ? p.w + row * p.w_stride_bytes : p.next + (row - p.n_w) * p.w_stride_bytes;
-  };
   if (p.n_x <= 2) {
     for (int64_t r = 0; r < p.n_w; r += kProductW) {
       for (int64_t k = 0; k < p.k; k += kBf16Stretch) {
         const int64_t n_cols = at_most(p.k - k, kBf16Stretch);
         const RowsOfTile w(p.w + r * p.w_stride_bytes + k, p.w_stride_bytes, p.n_w - r);
         const ResultsOfTile to = {p.out + r, p.out_stride, w.n, k > 0};
-        const uint8_t* ahead = ahead_of(r + kProductW) + k;
+        const uint8_t* ahead = row_ahead(p, r + kProductW) + k;
         if (p.n_x == 1) {
           multiply_e4m3_tile<1>(decoder, w, n_cols, p.x + k, p.x_stride, ahead, p.w_stride_bytes,
                                 to);
@@ -273,7 +277,7 @@ void multiply_e4m3(const Bf16Product& p) {
       const int64_t n_cols = at_most(p.k - k, kBf16Stretch), whole = (n_cols + 63) / 64 * 64;
       for (int64_t r = 0; r < n_rows; ++r) {
         const uint8_t* from = p.w + (panel + r) * p.w_stride_bytes + k;
-        const uint8_t* ahead = ahead_of(panel + r + kRows) + k;
+        const uint8_t* ahead = row_ahead(p, panel + r + kRows) + k;
         uint16_t* to = p.panel + r * kBf16Stretch;
         for (int64_t i = 0; i < n_cols; i += 64) {
           __builtin_prefetch(ahead + i, 0, 2);
