@@ -130,6 +130,23 @@ absl::StatusOr<JsonTree> parse_tree(absl::string_view text, absl::string_view wh
   return tree;
 }
 
+const SortedJson* find_value(const SortedJson& object, const char* key) {
+  if (!object.is_object()) return nullptr;
+  const auto found = object.find(key);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+const std::string* find_string(const SortedJson& object, const char* key) {
+  const SortedJson* value = find_value(object, key);
+  return value != nullptr ? value->get_ptr<const std::string*>() : nullptr;
+}
+
+bool says(const SortedJson& object, const char* key, bool wanted, bool if_absent) {
+  const SortedJson* value = find_value(object, key);
+  if (value == nullptr) return wanted == if_absent;
+  return value->is_boolean() && value->get<bool>() == wanted;
+}
+
 absl::Status walk_json(absl::string_view text, absl::string_view what, JsonVisitor& visitor) {
   Walk walk(what, visitor);
   SortedJson::sax_parse(text.begin(), text.end(), &walk);

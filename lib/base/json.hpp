@@ -21,6 +21,13 @@ using SortedJson = nlohmann::json;
 absl::StatusOr<SortedJson> parse_sorted_json(absl::string_view text, absl::string_view what,
                                              int max_depth = 64);
 
+// The value of a key of an object; null (the pointer) if there is none, or it is null.
+const SortedJson* find_value(const SortedJson& object, const char* key);
+// The same of a text; null if it is anything else, too.
+const std::string* find_string(const SortedJson& object, const char* key);
+// Whether a key is the boolean wanted; a key that is not there counts as `if_absent`.
+bool says(const SortedJson& object, const char* key, bool wanted, bool if_absent);
+
 // A value with all that is in it, for readers of large texts. nlohmann's destructor puts the
 // children of arrays and objects on a stack that it allocates, and ends the process where there is
 // no memory for that; here they are taken apart first, in place.

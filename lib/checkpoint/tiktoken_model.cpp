@@ -32,9 +32,8 @@ constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
 
 constexpr absl::string_view kDamaged = "The file is damaged: download it again.";
 constexpr absl::string_view kOtherKind =
-    "hadal reads the tiktoken.model of Kimi-K2 and Moonlight, whose tokenizer_config.json speaks "
-    "of "
-    "a TikTokenTokenizer.";
+    "hadal reads the tiktoken.model of Kimi-K2 and Moonlight, whose tokenizer_config.json has the "
+    "tokenizer_class TikTokenTokenizer.";
 
 class Reader {
  public:

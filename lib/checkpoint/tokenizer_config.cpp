@@ -33,23 +33,6 @@ absl::StatusOr<std::optional<int32_t>> named_token(const SortedJson& config, con
 
 }  // namespace
 
-const SortedJson* find_value(const SortedJson& object, const char* key) {
-  if (!object.is_object()) return nullptr;
-  const auto found = object.find(key);
-  return found == object.end() || found->is_null() ? nullptr : &*found;
-}
-
-const std::string* find_string(const SortedJson& object, const char* key) {
-  const SortedJson* value = find_value(object, key);
-  return value != nullptr ? value->get_ptr<const std::string*>() : nullptr;
-}
-
-bool says(const SortedJson& object, const char* key, bool wanted, bool if_absent) {
-  const SortedJson* value = find_value(object, key);
-  if (value == nullptr) return wanted == if_absent;
-  return value->is_boolean() && value->get<bool>() == wanted;
-}
-
 TokenKind added_token_kind(const SortedJson& one, absl::string_view text) {
   const bool is_special = says(one, "special", true, false) ||
                           (absl::StartsWith(text, "<|") && absl::EndsWith(text, "|>")) ||

@@ -5,8 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -16,6 +14,7 @@
 #include "absl/strings/str_replace.h"
 #include "lib/base/json.hpp"
 #include "lib/text/tokenizer.hpp"
+#include "tests/checkpoint/opening.hpp"
 #include "tests/checkpoint/sweep.hpp"
 
 namespace hadal {
@@ -25,9 +24,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string golden(const char* name) {
-  std::ifstream file(std::string(HADAL_TEST_DATA "/golden/text/") + name, std::ios::binary);
-  EXPECT_TRUE(file) << name;
-  return {std::istreambuf_iterator<char>(file), {}};
+  return test::read_test_file(std::string("golden/text/") + name);
 }
 
 std::string line(const std::string& bytes, int64_t rank) {

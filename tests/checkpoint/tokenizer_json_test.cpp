@@ -4,13 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "absl/strings/str_replace.h"
 #include "lib/base/json.hpp"
 #include "lib/text/tokenizer.hpp"
+#include "tests/checkpoint/opening.hpp"
 
 namespace hadal {
 namespace {
@@ -19,9 +18,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string golden(const char* name) {
-  std::ifstream file(std::string(HADAL_TEST_DATA "/golden/text/") + name, std::ios::binary);
-  EXPECT_TRUE(file) << name;
-  return {std::istreambuf_iterator<char>(file), {}};
+  return test::read_test_file(std::string("golden/text/") + name);
 }
 
 // A small tokenizer.json, as a value to spoil.
