@@ -53,7 +53,8 @@ bool is_right(benchmark::State& state, const test::Matrix& actual, const test::M
     squares += e * e;
   }
   const double size = std::sqrt(squares / static_cast<double>(expected.values.size()));
-  const double allowed = info(type).block_elements > 1 ? 0.1 : type == DType::kBF16 ? 0.02 : 1e-4;
+  const bool may_be_bf16 = type == DType::kBF16 || type == DType::kF8_E4M3;
+  const double allowed = info(type).block_elements > 1 ? 0.1 : may_be_bf16 ? 0.02 : 1e-4;
   if (largest <= allowed * size) return true;
   const std::string reason = "wrong by " + std::to_string(largest / size) + " of the result";
   state.SkipWithError(reason.c_str());

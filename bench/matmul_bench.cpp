@@ -47,13 +47,14 @@ void matmul(benchmark::State& state, Backend& backend, DType dtype) {
 
 void register_benchmarks() {
   for (const DType dtype :
-       {DType::kF32,     DType::kBF16,   DType::kQ8_0,   DType::kQ4_0,    DType::kQ4_1,
-        DType::kQ5_0,    DType::kQ5_1,   DType::kIQ4_NL, DType::kMXFP4,   DType::kQ2_K,
-        DType::kQ3_K,    DType::kQ4_K,   DType::kQ5_K,   DType::kQ6_K,    DType::kIQ4_XS,
-        DType::kIQ2_XXS, DType::kIQ2_XS, DType::kIQ2_S,  DType::kIQ3_XXS, DType::kIQ3_S,
-        DType::kIQ1_S,   DType::kIQ1_M,  DType::kTQ1_0,  DType::kTQ2_0,   DType::kNVFP4}) {
+       {DType::kF32,    DType::kBF16,    DType::kF8_E4M3, DType::kQ8_0,   DType::kQ4_0,
+        DType::kQ4_1,   DType::kQ5_0,    DType::kQ5_1,    DType::kIQ4_NL, DType::kMXFP4,
+        DType::kQ2_K,   DType::kQ3_K,    DType::kQ4_K,    DType::kQ5_K,   DType::kQ6_K,
+        DType::kIQ4_XS, DType::kIQ2_XXS, DType::kIQ2_XS,  DType::kIQ2_S,  DType::kIQ3_XXS,
+        DType::kIQ3_S,  DType::kIQ1_S,   DType::kIQ1_M,   DType::kTQ1_0,  DType::kTQ2_0,
+        DType::kNVFP4}) {
     on_every_backend(
-        std::string("matmul_") + name(dtype), {1, 2, 16, 128, 512},
+        std::string("matmul_") + name(dtype), {1, 2, 8, 16, 128, 512},
         [dtype](benchmark::State& state, Backend& backend) { matmul(state, backend, dtype); });
   }
 }

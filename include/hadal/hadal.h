@@ -137,7 +137,8 @@ enum {
                                       scale; an error far below that of the weights, and
                                       about three times the speed. With weights in bf16 or fp8 they
                                       are rounded to bf16 where the machine multiplies that (twice
-                                      the speed). A router's never are. "f32": never rounded */
+                                      the speed of prompts). A router's never are. "f32": never
+                                      rounded */
   HADAL_OPT_PROFILE = 207,     /* i64 0/1: count what the model's ops take, for hadal_model_profile.
                                   Each op is then waited for, which costs some time; results are the
                                   same. Default 0 */
