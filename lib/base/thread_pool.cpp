@@ -80,8 +80,8 @@ class ThreadPool : public Executor {
     arg_.store(arg, std::memory_order_relaxed);
     n_.store(static_cast<uint32_t>(n), std::memory_order_relaxed);
     n_unfinished_.store(static_cast<uint32_t>(n), std::memory_order_relaxed);
-    const uint32_t number = job_number(next_.load(std::memory_order_relaxed)) + 1;
-    next_.store(uint64_t{number} << 32);
+    const uint32_t number = job_number(left_.load(std::memory_order_relaxed)) + 1;
+    left_.store(uint64_t{number} << 32 | n);
     if (n_sleeping_.load() > 0) {
       { const std::lock_guard<std::mutex> lock(mutex_); }  // whoever is about to sleep, sleeps now
       wake_.notify_all();
@@ -96,34 +96,35 @@ class ThreadPool : public Executor {
     caller_sleeps_.store(false);
   }
 
-  static uint32_t job_number(uint64_t next) { return static_cast<uint32_t>(next >> 32); }
+  static uint32_t job_number(uint64_t left) { return static_cast<uint32_t>(left >> 32); }
 
-  // Job and index change in one step, so nobody takes an index of a job that it has not read: while
-  // an index of a job is free, the job is not over, and its task stays what it is.
+  // The number of the job and how many of its indices are free change in one step, and that none
+  // is free can be told from this word alone: whoever takes an index has read the task of its job,
+  // which stays what it is until all indices are done. (A count of those taken would not do: it
+  // says nothing without n_, which might be the next job's already.)
   void take_indices(uint32_t number) {
-    uint64_t next = next_.load(std::memory_order_acquire);
-    while (true) {
+    uint64_t left = left_.load(std::memory_order_acquire);
+    while (job_number(left) == number && static_cast<uint32_t>(left) != 0) {
       const auto task = task_.load(std::memory_order_relaxed);
       void* arg = arg_.load(std::memory_order_relaxed);
       const uint32_t n = n_.load(std::memory_order_relaxed);
-      if (job_number(next) != number || static_cast<uint32_t>(next) >= n) return;
-      if (!next_.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel,
+      if (!left_.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel,
                                        std::memory_order_acquire)) {
         continue;
       }
-      task(arg, static_cast<uint32_t>(next));
+      task(arg, n - static_cast<uint32_t>(left));
       if (n_unfinished_.fetch_sub(1) == 1 && caller_sleeps_.load()) {
         { const std::lock_guard<std::mutex> lock(mutex_); }
         done_.notify_one();
       }
-      next = next_.load(std::memory_order_acquire);
+      left = left_.load(std::memory_order_acquire);
     }
   }
 
   void work(int number) {
     become_hadal_thread(number);
     uint32_t seen = 0;
-    const auto has_news = [&] { return stopping_.load() || job_number(next_.load()) != seen; };
+    const auto has_news = [&] { return stopping_.load() || job_number(left_.load()) != seen; };
     while (true) {
       if (!comes_soon(has_news)) {
         std::unique_lock<std::mutex> lock(mutex_);
@@ -132,7 +133,7 @@ class ThreadPool : public Executor {
         n_sleeping_.fetch_sub(1);
       }
       if (stopping_.load()) return;
-      seen = job_number(next_.load());
+      seen = job_number(left_.load());
       take_indices(seen);
     }
   }
@@ -148,7 +149,7 @@ class ThreadPool : public Executor {
   }
 
   std::mutex job_mutex_;
-  std::atomic<uint64_t> next_{0};  // number of the job << 32 | the next index of it
+  std::atomic<uint64_t> left_{0};  // number of the job << 32 | how many indices are free
   std::atomic<void (*)(void*, size_t)> task_{nullptr};
   std::atomic<void*> arg_{nullptr};
   std::atomic<uint32_t> n_{0};

@@ -153,6 +153,23 @@ TEST(ThreadPoolTest, WaitsForTheSlowOne) {
   }
 }
 
+TEST(ThreadPoolTest, NobodyTakesAnIndexOfAJobThatIsOver) {
+  // Small jobs and larger ones in turns, more threads than cores: a worker that comes late to the
+  // small one must not take the larger one's count for its.
+  const auto pool = *thread_pool(3);
+  std::atomic<int> n_strangers{0};
+  for (int round = 0; round < 20000; ++round) {
+    const size_t n = round % 2 == 0 ? 2 : 64;
+    std::atomic<size_t> n_run{0};
+    pool->parallel_for(n, [&, n](size_t i) {
+      if (i >= n) n_strangers.fetch_add(1);
+      n_run.fetch_add(1);
+    });
+    ASSERT_EQ(n_run.load(), n);
+  }
+  EXPECT_EQ(n_strangers.load(), 0);
+}
+
 TEST(ThreadPoolTest, TakesNoTimeWhenIdle) {
   const auto pool = *thread_pool(3);
   pool->parallel_for(4, [](size_t) {});
