@@ -7,6 +7,8 @@
 #   dev      every test, optimised
 # and one that takes a quarter of an hour more, the first time:
 #   onednn   builds oneDNN and the module with it, tests every op and the package
+# and one for another processor:
+#   arm64    builds for 64-bit ARM, tests the kernels for it under an emulator
 # HADAL_CMAKE holds further arguments for CMake, such as -DHADAL_WERROR=ON.
 set -eu
 cd "$(dirname "$0")"
@@ -51,6 +53,13 @@ for part; do
       # Likelihoods of whole texts only repeat, for minutes, what shorter ones have done.
       (export GTEST_FILTER='-StoryTest.*Unseen*' && run asan)
       ;;
+    arm64)
+      sh cmake/install_packages.sh g++-aarch64-linux-gnu qemu-user
+      sh cmake/aarch64_packages.sh build/aarch64-root
+      build arm64 backends_test
+      # The scalar kernels do there what they do everywhere.
+      (export GTEST_FILTER='Cpu*:*neon*' && run arm64 --timeout 1800 -R '^backends$')
+      ;;
     release)
       sh cmake/fetch_abseil.sh
       build release package_tests
@@ -64,7 +73,7 @@ for part; do
         --timeout 600 -R '^(session|capi_test|capi_host|capi_lifetime|hadal_hpp)'
       ;;
     *)
-      echo "test.sh: there is no part '$part'; there are release, asan, tsan, dev and onednn" >&2
+      echo "test.sh: there is no part '$part'; there are release, asan, tsan, dev, onednn and arm64" >&2
       exit 2
       ;;
   esac

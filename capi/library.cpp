@@ -17,6 +17,8 @@ uint32_t hadal_abi_version(void) { return HADAL_ABI_VERSION; }
 #endif
 #if defined(__x86_64__)
 #define HADAL_ISA_LIST "\"scalar\", \"avx2\", \"avx512\""
+#elif defined(__aarch64__)
+#define HADAL_ISA_LIST "\"scalar\", \"neon\""
 #else
 #define HADAL_ISA_LIST "\"scalar\""
 #endif

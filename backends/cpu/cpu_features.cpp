@@ -5,6 +5,10 @@
 #ifdef HADAL_CPU_X86
 #include <cpuid.h>
 #endif
+#ifdef HADAL_CPU_ARM
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 #include <cstdint>
 
@@ -45,11 +49,21 @@ Features detect() {
 }
 
 #endif
+#ifdef HADAL_CPU_ARM
+
+// The word of the kernel, which asks the processor.
+Features detect() {
+  Features found;
+  found.neon = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  return found;
+}
+
+#endif
 
 }  // namespace
 
 Features features_of_this_machine() {
-#ifdef HADAL_CPU_X86
+#if defined(HADAL_CPU_X86) || defined(HADAL_CPU_ARM)
   return detect();
 #else
   return {};
@@ -66,10 +80,13 @@ absl::StatusOr<Kernels> kernels_for(std::string_view isa, const Features& featur
   }
   if (features.avx2 && (any || isa == "avx2")) return kAvx2Kernels;
 #endif
+#ifdef HADAL_CPU_ARM
+  if (features.neon && (any || isa == "neon")) return kNeonKernels;
+#endif
   if (any || isa == "scalar") return kScalarKernels;
   const absl::string_view wanted(isa.data(), isa.size());
   const std::string hint = absl::StrCat("Here are: auto, ", available_isas(features), ".");
-  if (isa == "avx2" || isa == "avx512")
+  if (isa == "avx2" || isa == "avx512" || isa == "neon")
     return fail(HADAL_E_UNSUPPORTED, absl::StrCat("this machine has no ", wanted), hint);
   return fail(HADAL_E_OUT_OF_RANGE, absl::StrCat("no instruction set is called \"", wanted, "\""),
               hint);
@@ -79,6 +96,7 @@ std::string available_isas(const Features& features) {
   std::string list = "scalar";
   if (features.avx2) list += ", avx2";
   if (features.avx512) list += ", avx512";
+  if (features.neon) list += ", neon";
   return list;
 }
 

@@ -259,5 +259,8 @@ extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
 extern const Bf16Kernels kAvx512Bf16Kernels;
 #endif
+#ifdef HADAL_CPU_ARM
+extern const Kernels kNeonKernels;
+#endif
 
 }  // namespace hadal::cpu

@@ -21,7 +21,7 @@ using test::must;
 
 std::vector<cpu::Kernels> kernels_here() {
   std::vector<cpu::Kernels> found;
-  for (const char* isa : {"scalar", "avx2", "avx512"}) {
+  for (const char* isa : {"scalar", "avx2", "avx512", "neon"}) {
     const auto kernels = cpu::kernels_for(isa, cpu::features_of_this_machine());
     if (kernels.ok()) found.push_back(*kernels);
   }
@@ -37,10 +37,14 @@ std::unique_ptr<Backend> cpu_backend(std::string_view isa, int n_threads,
 TEST(CpuFeaturesTest, AutoIsTheBestThereIs) {
   EXPECT_STREQ(must(cpu::kernels_for("auto", {})).name, "scalar");
   EXPECT_STREQ(must(cpu::kernels_for("scalar", {true, true})).name, "scalar");
-#ifdef HADAL_CPU_X86
+#ifdef __x86_64__
   EXPECT_STREQ(must(cpu::kernels_for("auto", {true, false})).name, "avx2");
   EXPECT_STREQ(must(cpu::kernels_for("auto", {true, true})).name, "avx512");
   EXPECT_STREQ(must(cpu::kernels_for("avx2", {true, true})).name, "avx2");
+#endif
+#ifdef __aarch64__
+  EXPECT_STREQ(must(cpu::kernels_for("auto", {.neon = true})).name, "neon");
+  EXPECT_STREQ(must(cpu::kernels_for("neon", {.neon = true})).name, "neon");
 #endif
 }
 
@@ -50,6 +54,7 @@ TEST(CpuFeaturesTest, WhatIsLackingIsRefusedWithWhatThereIs) {
   EXPECT_NE(message_of(lacking).find("avx512"), std::string::npos);
   EXPECT_NE(hint_of(lacking).find("scalar, avx2."), std::string::npos);
   EXPECT_EQ(code_of(cpu::kernels_for("avx2", {}).status()), HADAL_E_UNSUPPORTED);
+  EXPECT_EQ(code_of(cpu::kernels_for("neon", {}).status()), HADAL_E_UNSUPPORTED);
   EXPECT_EQ(code_of(cpu::kernels_for("mmx", {true, true}).status()), HADAL_E_OUT_OF_RANGE);
 }
 

@@ -4,7 +4,7 @@
 
 #define HADAL_INLINE [[gnu::always_inline]] inline
 #define HADAL_LAMBDA __attribute__((always_inline))
-#if !defined(__AVX2__) || defined(HADAL_SANITIZED)
+#if !(defined(__AVX2__) || defined(__ARM_FEATURE_DOTPROD)) || defined(HADAL_SANITIZED)
 #define HADAL_UNROLL
 #elif defined(__clang__)
 #define HADAL_UNROLL _Pragma("unroll")

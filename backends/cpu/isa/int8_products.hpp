@@ -6,8 +6,10 @@
 #include "backends/cpu/isa/int8_formats.hpp"
 #include "backends/cpu/isa/int8_formats_few.hpp"
 #include "backends/cpu/isa/int8_formats_iq.hpp"
-#include "backends/cpu/isa/int8_streams.hpp"
 #include "backends/cpu/kernels.hpp"
+#ifdef __AVX2__  // else the instruction set has streams of its own, and includes them before this
+#include "backends/cpu/isa/int8_streams.hpp"
+#endif
 
 namespace {
 

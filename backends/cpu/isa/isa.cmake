@@ -26,4 +26,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$" AND CMAKE_SIZEOF_VOID
             -mavx512bf16
             $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>
             $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
+  target_compile_definitions(hadal_cpu PUBLIC HADAL_CPU_ARM)
+  hadal_isa(neon -march=armv8.2-a+dotprod)
 endif()
