@@ -18,7 +18,7 @@ Backend& reference() {
 void on_every_backend(const std::string& name, const std::vector<int64_t>& args, const Body& body) {
   std::vector<int> thread_counts = {1};
   if (available_cores() > 1) thread_counts.push_back(available_cores());
-  for (const std::string isa : {"scalar", "avx2", "avx512", "amx", "neon", "onednn"}) {
+  for (const std::string isa : {"scalar", "avx2", "avx_vnni", "avx512", "amx", "neon", "onednn"}) {
     for (const int n_threads : thread_counts) {
       const auto make = [isa, n_threads] {
         std::shared_ptr<Executor> executor =

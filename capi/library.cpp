@@ -16,7 +16,7 @@ uint32_t hadal_abi_version(void) { return HADAL_ABI_VERSION; }
 #define HADAL_COMPILER "unknown"
 #endif
 #if defined(__x86_64__)
-#define HADAL_ISA_LIST "\"scalar\", \"avx2\", \"avx512\""
+#define HADAL_ISA_LIST "\"scalar\", \"avx2\", \"avx_vnni\", \"avx512\""
 #elif defined(__aarch64__)
 #define HADAL_ISA_LIST "\"scalar\", \"neon\""
 #else

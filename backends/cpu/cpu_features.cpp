@@ -36,13 +36,14 @@ Features detect() {
   found.avx2 = has_all(b, bit_AVX2);
   constexpr uint32_t kAvx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
   found.avx512 = found.avx2 && has_all(b, kAvx512) && has_all(c, bit_AVX512VNNI) &&
-                 (saved & 0xe0) == 0xe0;          // k, zmm
-  constexpr uint32_t kBf16 = 1u << 5;             // of leaf 7, part 1
-  constexpr uint32_t kAmx = 1u << 22 | 1u << 24;  // of leaf 7: products of bf16, tiles
+                 (saved & 0xe0) == 0xe0;                   // k, zmm
+  constexpr uint32_t kAvxVnni = 1u << 4, kBf16 = 1u << 5;  // of leaf 7, part 1
+  constexpr uint32_t kAmx = 1u << 22 | 1u << 24;           // of leaf 7: products of bf16, tiles
   const uint32_t leaf7_d = d;
   const bool has_vbmi = has_all(c, 1u << 1);
-  found.avx512_bf16 =
-      found.avx512 && has_vbmi && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && has_all(a, kBf16);
+  const uint32_t more = __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 ? a : 0;
+  found.avx_vnni = found.avx2 && has_all(more, kAvxVnni);
+  found.avx512_bf16 = found.avx512 && has_vbmi && has_all(more, kBf16);
   found.amx_bf16 =
       found.avx512_bf16 && has_all(leaf7_d, kAmx) && (saved & 0x60000) == 0x60000;  // tiles
   return found;
@@ -78,6 +79,7 @@ absl::StatusOr<Kernels> kernels_for(std::string_view isa, const Features& featur
     if (features.avx512_bf16) kernels.bf16 = &kAvx512Bf16Kernels;
     return kernels;
   }
+  if (features.avx_vnni && (any || isa == "avx_vnni")) return kAvxVnniKernels;
   if (features.avx2 && (any || isa == "avx2")) return kAvx2Kernels;
 #endif
 #ifdef HADAL_CPU_ARM
@@ -86,7 +88,7 @@ absl::StatusOr<Kernels> kernels_for(std::string_view isa, const Features& featur
   if (any || isa == "scalar") return kScalarKernels;
   const absl::string_view wanted(isa.data(), isa.size());
   const std::string hint = absl::StrCat("Here are: auto, ", available_isas(features), ".");
-  if (isa == "avx2" || isa == "avx512" || isa == "neon")
+  if (isa == "avx2" || isa == "avx_vnni" || isa == "avx512" || isa == "neon")
     return fail(HADAL_E_UNSUPPORTED, absl::StrCat("this machine has no ", wanted), hint);
   return fail(HADAL_E_OUT_OF_RANGE, absl::StrCat("no instruction set is called \"", wanted, "\""),
               hint);
@@ -95,6 +97,7 @@ absl::StatusOr<Kernels> kernels_for(std::string_view isa, const Features& featur
 std::string available_isas(const Features& features) {
   std::string list = "scalar";
   if (features.avx2) list += ", avx2";
+  if (features.avx_vnni) list += ", avx_vnni";
   if (features.avx512) list += ", avx512";
   if (features.neon) list += ", neon";
   return list;

@@ -12,6 +12,7 @@ namespace hadal::cpu {
 struct Features {
   bool avx2 = false;         // with FMA and F16C
   bool avx512 = false;       // F, BW, DQ, VL and VNNI; and avx2
+  bool avx_vnni = false;     // and avx2
   bool avx512_bf16 = false;  // and avx512
   bool amx_bf16 = false;     // tiles, and products of bf16 with them; and avx512_bf16
   bool neon = false;         // of 64-bit ARM, with products of bytes (FEAT_DotProd)

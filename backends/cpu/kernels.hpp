@@ -256,6 +256,7 @@ struct Kernels {
 extern const Kernels kScalarKernels;
 #ifdef HADAL_CPU_X86
 extern const Kernels kAvx2Kernels;
+extern const Kernels kAvxVnniKernels;
 extern const Kernels kAvx512Kernels;
 extern const Bf16Kernels kAvx512Bf16Kernels;
 #endif

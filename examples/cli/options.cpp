@@ -74,7 +74,7 @@ void Options::add_model_flags(CLI::App& app, bool is_positional) {
   add(app, "--module-path", HADAL_OPT_MODULE_PATH,
       "Folder of libhadal_onednn.so (default: that of the library)", "PATH")
       ->group("Model");
-  add(app, "--cpu-isa", HADAL_OPT_CPU_ISA, "auto, scalar, avx2, avx512 or neon", "NAME")
+  add(app, "--cpu-isa", HADAL_OPT_CPU_ISA, "auto, scalar, avx2, avx_vnni, avx512 or neon", "NAME")
       ->group("Model");
   add(app, "--cpu-activations", HADAL_OPT_CPU_ACTIVATIONS,
       "int8: round them for products with block formats; f32: do not, slower", "TYPE")

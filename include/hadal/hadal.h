@@ -127,7 +127,8 @@ enum {
                                files with the layer need to be there. It must be of the same model:
                                E_UNSUPPORTED if the shapes, numbers or tokens differ, if there is no
                                such layer, or if the model has one already. Default "": none */
-  HADAL_OPT_CPU_ISA = 203,  /* str: "auto" (default), "scalar", "avx2", "avx512", "neon"       */
+  HADAL_OPT_CPU_ISA = 203,  /* str: "auto" (default), "scalar", "avx2", "avx_vnni", "avx512",
+                               "neon" */
   HADAL_OPT_EXPERT_GROUPS = 204, /* str: "auto" (default): a file of V3's shape without group keys
                                     is routed in 8 groups of which 4 are kept, as the model was
                                     trained; "file": as the file says, as llama.cpp does */

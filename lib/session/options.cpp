@@ -39,7 +39,7 @@ constexpr OptionInfo kOptions[] = {
     i64(HADAL_OPT_MMAP, kModel, "mmap", 0, 1, 1, "map the file instead of reading it into memory"),
     str(HADAL_OPT_MTP_PATH, kModel, "mtp_path", "",
         "GGUF file or directory with the MTP layer that the model's own files lack"),
-    str(HADAL_OPT_CPU_ISA, kModel, "cpu_isa", "auto", "auto, scalar, avx2, avx512 or neon"),
+    str(HADAL_OPT_CPU_ISA, kModel, "cpu_isa", "auto", "auto, scalar, avx2, avx_vnni, avx512 or neon"),
     str(HADAL_OPT_CPU_ACTIVATIONS, kModel, "cpu_activations", "int8",
         "int8: rounded for products with block formats; f32: never, slower"),
     str(HADAL_OPT_EXPERT_GROUPS, kModel, "expert_groups", "auto",

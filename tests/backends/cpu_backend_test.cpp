@@ -21,11 +21,15 @@ using test::must;
 
 std::vector<cpu::Kernels> kernels_here() {
   std::vector<cpu::Kernels> found;
-  for (const char* isa : {"scalar", "avx2", "avx512", "neon"}) {
+  for (const char* isa : {"scalar", "avx2", "avx_vnni", "avx512", "neon"}) {
     const auto kernels = cpu::kernels_for(isa, cpu::features_of_this_machine());
     if (kernels.ok()) found.push_back(*kernels);
   }
   return found;
+}
+
+bool has(std::string_view isa) {
+  return cpu::kernels_for(isa, cpu::features_of_this_machine()).ok();
 }
 
 std::unique_ptr<Backend> cpu_backend(std::string_view isa, int n_threads,
@@ -40,6 +44,7 @@ TEST(CpuFeaturesTest, AutoIsTheBestThereIs) {
 #ifdef __x86_64__
   EXPECT_STREQ(must(cpu::kernels_for("auto", {true, false})).name, "avx2");
   EXPECT_STREQ(must(cpu::kernels_for("auto", {true, true})).name, "avx512");
+  EXPECT_STREQ(must(cpu::kernels_for("auto", {.avx2 = true, .avx_vnni = true})).name, "avx_vnni");
   EXPECT_STREQ(must(cpu::kernels_for("avx2", {true, true})).name, "avx2");
 #endif
 #ifdef __aarch64__
@@ -54,6 +59,7 @@ TEST(CpuFeaturesTest, WhatIsLackingIsRefusedWithWhatThereIs) {
   EXPECT_NE(message_of(lacking).find("avx512"), std::string::npos);
   EXPECT_NE(hint_of(lacking).find("scalar, avx2."), std::string::npos);
   EXPECT_EQ(code_of(cpu::kernels_for("avx2", {}).status()), HADAL_E_UNSUPPORTED);
+  EXPECT_EQ(code_of(cpu::kernels_for("avx_vnni", {true, true}).status()), HADAL_E_UNSUPPORTED);
   EXPECT_EQ(code_of(cpu::kernels_for("neon", {}).status()), HADAL_E_UNSUPPORTED);
   EXPECT_EQ(code_of(cpu::kernels_for("mmx", {true, true}).status()), HADAL_E_OUT_OF_RANGE);
 }
@@ -119,7 +125,7 @@ TEST(CpuBackendTest, ARowHasTheSameBitsInLargeBatches) {
 }
 
 TEST(CpuBackendTest, Avx2AndAvx512AgreeToTheBit) {
-  if (kernels_here().size() < 3) GTEST_SKIP() << "this machine has only one of them";
+  if (!has("avx512")) GTEST_SKIP() << "this machine has only one of them";
   for (const char* activations : {"int8", "f32"}) {
     const auto avx2 = cpu_backend("avx2", 1, activations);
     const auto avx512 = cpu_backend("avx512", 1, activations);
@@ -130,7 +136,10 @@ TEST(CpuBackendTest, Avx2AndAvx512AgreeToTheBit) {
       const auto w = test::random_weight(dtype, 1, 21, 1280, 1);
       for (const int64_t n_rows : {1, 2, 9}) {
         const Matrix x = test::random_matrix(n_rows, 1280, 2);
-        EXPECT_TRUE(is_same(product(*avx2, x, w), product(*avx512, x, w)));
+        const Matrix expected = product(*avx2, x, w);
+        EXPECT_TRUE(is_same(expected, product(*avx512, x, w)));
+        if (!has("avx_vnni")) continue;
+        EXPECT_TRUE(is_same(expected, product(*cpu_backend("avx_vnni", 1, activations), x, w)));
       }
     }
   }
@@ -138,7 +147,7 @@ TEST(CpuBackendTest, Avx2AndAvx512AgreeToTheBit) {
 
 // Scales of blocks: decoded into registers or into a panel, on either instruction set.
 TEST(CpuBackendTest, Fp8WithScalesHasTheSameBitsEverywhere) {
-  if (kernels_here().size() < 3) GTEST_SKIP() << "this machine has only one of them";
+  if (!has("avx512")) GTEST_SKIP() << "this machine has only one of them";
   for (const int64_t block_cols : {16, 128, 100}) {
     for (const int64_t n_cols : {1280, 1299}) {
       const auto w = test::with_scales(test::random_weight(DType::kF8_E4M3, 1, 301, n_cols, 1), 128,

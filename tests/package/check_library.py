@@ -51,7 +51,7 @@ ALLOWED = {
 ABOVE_FLOOR = re.compile(r'\s(?:v(?!err|erw|mcall)\w+|andn|bextr|blsi|blsr|blsmsk|bzhi|mulx|pdep|'
                          r'pext|rorx|sarx|shlx|shrx)\s|%[yz]mm')
 # The only folders compiled for more than the least machine; chosen at run time.
-DISPATCHED = re.compile(r'backends/cpu/isa/(avx2|avx512|avx512_bf16|neon)/')
+DISPATCHED = re.compile(r'backends/cpu/isa/(avx2|avx_vnni|avx512|avx512_bf16|neon)/')
 
 
 def run(*command):

@@ -255,6 +255,7 @@ HADAL_INLINE void int8_tile(Int8Panel& panel, int vec, int n_subs, const Int8Str
   const uint8_t* words = panel.word(vec, 0);
   constexpr int kWordBytes = kVecRows * 4;
   for (int sub = 0; sub < n_subs; ++sub) {
+    if constexpr (Shape::kSub == kStepCols<Shape>) ahead.step();
     Dot<Shape::kMost, Shape::kIsSigned> dot[kInt8TileW][unsigned{n_x}];
     HADAL_UNROLL
     for (int j = 0; j < n_x; ++j) {
@@ -263,7 +264,9 @@ HADAL_INLINE void int8_tile(Int8Panel& panel, int vec, int n_subs, const Int8Str
       for (int v = 0; v < kInt8TileW; ++v) dot[v][j].begin(first);
     }
     for (int i = 0; i < Shape::kSub / 4; i += 4) {
-      if (i % (kStepCols<Shape> / 4) == 0) ahead.step();
+      if constexpr (Shape::kSub > kStepCols<Shape>) {
+        if (i % (kStepCols<Shape> / 4) == 0) ahead.step();
+      }
       HADAL_UNROLL
       for (int step = 0; step < 4; ++step) {
         Ints w[kInt8TileW];

@@ -18,6 +18,7 @@ hadal_isa(scalar)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
   target_compile_definitions(hadal_cpu PUBLIC HADAL_CPU_X86)
   hadal_isa(avx2 -mavx2 -mfma -mf16c)
+  hadal_isa(avx_vnni -mavx2 -mfma -mf16c -mavxvnni)
   # g++ 12 takes the undefined registers of its own intrinsics for mistakes of ours.
   hadal_isa(avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
             $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>

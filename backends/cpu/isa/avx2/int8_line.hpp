@@ -48,11 +48,15 @@ struct Signless {
 };
 // The sums of four neighbouring products, of levels without a sign.
 HADAL_INLINE Ints dot_line(Ints w, Ints x) {
+#ifdef __AVXVNNI__
+  return _mm256_dpbusd_avx_epi32(_mm256_setzero_si256(), w, x);
+#else
   return _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1));
+#endif
 }
 // The same added to `sum`, each two products times a scale of 16 bits first.
 HADAL_INLINE Ints add_scaled_dot(Ints sum, Ints w, Ints x, Ints scales) {
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), scales));
+  return add_products_of_halves(sum, _mm256_maddubs_epi16(w, x), scales);
 }
 
 // Scales of 16 bits for every 16 or 32 columns of a stretch, and those of a line.

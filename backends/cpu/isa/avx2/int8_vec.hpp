@@ -9,8 +9,14 @@ namespace {
 using Ints = __m256i;
 using RowFloats = __m256;
 constexpr int kVecRows = 8;
+#ifdef __AVXVNNI__             // avx_vnni/kernels.cpp includes this file too
+constexpr int kInt8TileX = 6;  // more sums than registers, for sums take long to arrive
+// Levels with a sign are stored 128 higher, for an instruction that wants them unsigned.
+constexpr int kSignedOffsetShift = 7;
+#else
 constexpr int kInt8TileX = 3;
 constexpr int kSignedOffsetShift = -1;  // levels with a sign keep it
+#endif
 
 HADAL_INLINE Ints load_ints(const void* p) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(p));
@@ -167,8 +173,26 @@ HADAL_INLINE RowFloats load_f16(const Rows& rows, int64_t offset) {
 
 template <bool is_signed>
 HADAL_INLINE Ints prepare_levels(Ints w) {
+  if constexpr (is_signed && kSignedOffsetShift >= 0)
+    return _mm256_xor_si256(w, _mm256_set1_epi8(static_cast<char>(0x80)));
   return w;
 }
+
+#ifdef __AVXVNNI__
+
+// Sums of the products of four levels by four of x.
+template <int most, bool is_signed>
+struct Dot {
+  __m256i sum;
+  HADAL_INLINE void begin(Ints from) { sum = from; }
+  HADAL_INLINE void add(int, Ints w, Ints x) { sum = _mm256_dpbusd_avx_epi32(sum, w, x); }
+};
+
+HADAL_INLINE Ints add_products_of_halves(Ints sum, Ints a, Ints b) {
+  return _mm256_dpwssd_avx_epi32(sum, a, b);
+}
+
+#else
 
 // Sums of the products of four levels by four of x. The instruction has sums of two products, in 16
 // bits, which hold as many of them as fit without overflow; `most` is the largest level.
@@ -194,6 +218,8 @@ struct Dot {
 HADAL_INLINE Ints add_products_of_halves(Ints sum, Ints a, Ints b) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
 }
+
+#endif
 
 // The bits of the largest of n columns of x, a multiple of 16; those of NaN and infinity are above
 // all others.
