@@ -141,21 +141,22 @@ struct Int8RowProduct {
   const uint8_t* next;  // what will be read after these rows, to be fetched ahead
 };
 
-// At most kInt8Rows rows times n_x rows of x. What the rows are decoded into is the caller's, to be
-// reused.
+// Some columns of at most kInt8Rows rows times those of n_x rows of x. What the rows are decoded
+// into is the caller's, to be reused.
 struct Int8PanelProduct {
-  const uint8_t* w;
+  const uint8_t* w;  // from the first of the columns on
   int64_t w_stride_bytes;
   int64_t n_w;
-  const Int8Stretch* const* x;  // [n_x]
+  const Int8Stretch* const* x;  // [n_x], from their first columns on
   int64_t n_x;
+  int64_t first_stretch;  // of x
   int64_t k;
   void* panel;          // kInt8PanelBytes, aligned to 64
-  float* sums;          // [n_x][kInt8Rows], aligned to 64: the results
+  float* sums;          // [n_x][kInt8Rows], aligned to 64: what is added to
   const uint8_t* next;  // what will be read after these rows, to be fetched ahead
 };
-// Levels, then for at most 16 sub-blocks a scale and half a min or for 8 a min, then one more.
-inline constexpr int kInt8PanelBytes = kInt8Rows * (kStretch + 16 * 4 + 8 * 4 + 4);
+// Levels, then for at most 16 sub-blocks a scale and half a min or for 8 a min, then one of each.
+inline constexpr int kInt8PanelBytes = kInt8Rows * (kStretch + 16 * 4 + 8 * 4 + 8);
 
 struct Int8Kernels {
   void (*multiply_row)(const Int8RowProduct& p);  // null where the format has none

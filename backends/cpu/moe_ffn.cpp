@@ -1,7 +1,7 @@
 // The routed experts. Rows are grouped by expert, so that each expert's weights are read once for
 // the whole batch however many rows chose it. Two phases, the inner activations in between:
 //   1. items are (expert, part of its inner width): silu(gate(x)) * up(x) of the rows that chose
-//   it;
+//      it, of many rows rounded at once for down(), while they are in a near cache;
 //   2. down() of every choice, then the sum of each row over its own choices, in their order. No
 //      order of threads or experts shows in it.
 #include <cstring>
@@ -13,10 +13,19 @@
 namespace hadal::cpu {
 namespace {
 
+// The inner activations of many rows are too much to be read so often. Items are parts of one
+// expert then, and the hidden width is gone through in slabs, to keep what lies between down() and
+// the sums small.
+constexpr int64_t kFewRows = 4;
+constexpr int64_t kSlabWidth = 512;
+constexpr int64_t kSlabPart = 4 * kInt8Rows;
+
 // Inner activations of a phase 1 item. One row of x only reads weights, and reading has to gather
-// speed anew at every jump from gate to up and back: hence long stretches then.
+// speed anew at every jump from gate to up and back: hence long stretches then. Those of many rows
+// are rounded together.
 int64_t inner_width(const Workers& workers, int64_t n_rows, int64_t inner_size) {
   const int64_t fair = inner_size / (4 * workers.count()) / kInt8Rows * kInt8Rows;
+  if (n_rows > kFewRows) return kStretch;
   return n_rows > 1 ? 2 * kInt8Rows : std::clamp<int64_t>(fair, 2 * kInt8Rows, 8 * kInt8Rows);
 }
 
@@ -26,13 +35,6 @@ int64_t down_width(const Workers& workers, int64_t hidden_size) {
   const int64_t fair = hidden_size / (32 * workers.count()) / kInt8Rows * kInt8Rows;
   return std::clamp<int64_t>(fair, kInt8Rows, 4 * kInt8Rows);
 }
-
-// The inner activations of many rows are too much to be read so often. Items are parts of one
-// expert then, and the hidden width is gone through in slabs, to keep what lies between down() and
-// the sums small.
-constexpr int64_t kFewRows = 4;
-constexpr int64_t kSlabWidth = 512;
-constexpr int64_t kSlabPart = 4 * kInt8Rows;
 
 // The choices (row, k) of the batch, sorted by expert; within an expert in order of row.
 struct Choices {
@@ -79,9 +81,10 @@ struct Layout {
   Layout(const Workers& workers, int64_t n_rows, int64_t n_choices, int64_t hidden_size,
          int64_t inner_size) {
     const bool is_few = n_rows <= kFewRows;
-    const int64_t down = is_few ? down_width(workers, hidden_size) : 0;
+    const int64_t width = inner_width(workers, n_rows, inner_size);
     desk_bytes =
-        lines_of<float>(n_choices * std::max(inner_width(workers, n_rows, inner_size), down));
+        is_few ? lines_of<float>(n_choices * std::max(width, down_width(workers, hidden_size)))
+               : lines_of<float>(2 * kPassRows * width);
     x = inner + lines_of<float>(n_choices * inner_size);
     rounded_inner = x + rounded_bytes(n_rows, hidden_size);
     results = rounded_inner + rounded_bytes(n_choices, inner_size);
@@ -126,21 +129,44 @@ void moe_ffn(Workers& workers, const MoeFfnArgs& args, std::byte* scratch) {
       rounded_x[static_cast<size_t>(choices.place[i])] = rounded[i / static_cast<size_t>(top_k)];
     x.rounded = rounded_x.data();
   }
+  const bool is_few = args.x.rows <= kFewRows, rounds_inner = is_int8(kernels, down);
+  // silu(gate(x)) * up(x) of n_rows choices of expert e, for n inner activations from `first` on.
+  const auto activate = [&](int worker, int64_t e, int64_t first, int64_t n, int64_t choice,
+                            int64_t n_rows, float* to, int64_t stride, float* ups) {
+    const InputRows rows = x.some(choice, n_rows);
+    const Desk desk = workers.desk(worker);
+    multiply_rows(kernels, desk, gate, e, first, n, rows, to, stride, up.row(e, first));
+    multiply_rows(kernels, desk, up, e, first, n, rows, ups, n, gate.row(e, first + n));
+    for (int64_t j = 0; j < n_rows; ++j)
+      kernels.swiglu(to + j * stride, ups + j * n, n, to + j * stride);
+  };
+  auto* rounded = reinterpret_cast<Int8Stretch*>(scratch + layout.rounded_inner);
   const int64_t part_width = inner_width(workers, args.x.rows, inner_size);
   const int64_t n_parts = (inner_size + part_width - 1) / part_width;
   const auto n_experts = static_cast<int64_t>(choices.experts.size());
   workers.for_each(n_experts * n_parts, [&](int worker, int64_t item) {
     const int64_t e = choices.experts[static_cast<size_t>(item / n_parts)];
-    const int64_t first = item % n_parts * part_width;
+    const int64_t part = item % n_parts, first = part * part_width;
     const int64_t n = std::min(part_width, inner_size - first);
-    const InputRows rows = x.some(choices.first(e), choices.count(e));
-    float* to = inner + choices.first(e) * inner_size + first;
-    float* ups = desk_of(worker);
-    const Desk desk = workers.desk(worker);
-    multiply_rows(kernels, desk, gate, e, first, n, rows, to, inner_size, up.row(e, first));
-    multiply_rows(kernels, desk, up, e, first, n, rows, ups, n, gate.row(e, first + n));
-    for (int64_t j = 0; j < choices.count(e); ++j)
-      kernels.swiglu(to + j * inner_size, ups + j * n, n, to + j * inner_size);
+    float* desk = desk_of(worker);
+    if (is_few) {
+      activate(worker, e, first, n, choices.first(e), choices.count(e),
+               inner + choices.first(e) * inner_size + first, inner_size, desk);
+      return;
+    }
+    for (int64_t j = 0; j < choices.count(e); j += kPassRows) {
+      const int64_t at = choices.first(e) + j, n_rows = std::min(kPassRows, choices.count(e) - j);
+      activate(worker, e, first, n, at, n_rows, desk, n, desk + kPassRows * part_width);
+      for (int64_t r = 0; r < n_rows; ++r) {
+        const float* from = desk + r * n;
+        if (rounds_inner)
+          kernels.round_to_int8(from, n, rounded + (at + r) * stretches(inner_size) + part);
+        if (!rounds_inner || args.inner.data != nullptr) {
+          std::memcpy(inner + (at + r) * inner_size + first, from,
+                      static_cast<size_t>(n) * sizeof(float));
+        }
+      }
+    }
   });
 
   if (args.inner.data != nullptr) {
@@ -155,12 +181,14 @@ void moe_ffn(Workers& workers, const MoeFfnArgs& args, std::byte* scratch) {
     inner_rows[i] = inner + static_cast<int64_t>(i) * inner_size;
   InputRows inner_input{inner_rows.data(), nullptr, choices.size()};
   std::vector<const Int8Stretch*> rounded_inner(inner_rows.size());
-  if (is_int8(kernels, down)) {
-    round_rows(workers, inner_rows.data(), choices.size(), inner_size,
-               reinterpret_cast<Int8Stretch*>(scratch + layout.rounded_inner),
+  if (rounds_inner && is_few) {
+    round_rows(workers, inner_rows.data(), choices.size(), inner_size, rounded,
                rounded_inner.data());
-    inner_input.rounded = rounded_inner.data();
+  } else {
+    for (size_t i = 0; i < rounded_inner.size(); ++i)
+      rounded_inner[i] = rounded + static_cast<int64_t>(i) * stretches(inner_size);
   }
+  if (rounds_inner) inner_input.rounded = rounded_inner.data();
   const auto down_of = [&](int worker, int64_t e, int64_t first, int64_t n, float* results,
                            int64_t stride, const std::byte* next) {
     multiply_rows(kernels, workers.desk(worker), down, e, first, n,
@@ -178,7 +206,7 @@ void moe_ffn(Workers& workers, const MoeFfnArgs& args, std::byte* scratch) {
       for (int64_t c = 0; c < n; ++c) out[c] += weight * result[c];
     }
   };
-  if (args.x.rows <= kFewRows) {
+  if (is_few) {
     const int64_t width = down_width(workers, hidden_size);
     workers.for_each_range(hidden_size, width, [&](int worker, int64_t first, int64_t n) {
       float* results = desk_of(worker);

@@ -268,6 +268,22 @@ TEST_P(MatmulTest, ARowOfManyOutputsHasTheSameBitsAloneAndAmongMany) {
   }
 }
 
+// Rows so wide that many of x are gone through in several blocks of columns, the last one narrower.
+TEST_P(MatmulTest, AWideRowHasTheSameBitsAloneAndAmongMany) {
+  for (const DType dtype : {DType::kQ8_0, DType::kQ4_K}) {
+    SCOPED_TRACE(name(dtype));
+    const int64_t n_cols = dtype == DType::kQ8_0 ? 6688 : 6912;
+    const auto w = test::random_weight(dtype, 1, 40, n_cols, 1);
+    const Matrix x = test::random_matrix(100, n_cols, 2);
+    const Matrix all = matmul(x, w);
+    EXPECT_TRUE(is_same(all, matmul(on_one_thread(), x, w)));
+    expect_right(x.some_rows(0, 97), w);
+    EXPECT_TRUE(is_same(matmul(x.some_rows(0, 20), w), all.some_rows(0, 20)));
+    for (const int64_t r : {0, 95, 99})
+      EXPECT_TRUE(is_same_alone(matmul(x.some_rows(r, 1), w), all.some_rows(r, 1)));
+  }
+}
+
 // The shapes of the 671B and of the 16B model, where 16 threads share out the work: no number of
 // rows or threads may change the order of a sum.
 TEST_P(MatmulTest, ShapesOfTheModelsHaveTheSameBitsOnManyThreads) {

@@ -321,6 +321,7 @@ struct Int8Head {
     scales[1] = high(low_nibbles_of(w[3]), w[1]);
     mins[1] = high(high_nibbles_of(w[3]), w[2]);
   }
+  HADAL_INLINE Ints int_scale(int s) const { return byte_of(scales[s / 4], s % 4); }
   HADAL_INLINE RowFloats scale(int s) const {
     return mul_rows(d, to_floats(byte_of(scales[s / 4], s % 4)));
   }
@@ -332,7 +333,7 @@ struct Int8Head {
   }
 };
 
-struct Int8Q4K : Int8Shape<32, Mins::kIntOf32, false, 15> {
+struct Int8Q4K : Int8Shape<32, Mins::kIntOf32, false, 15, -1, true> {
   using Block = Q4K;
   template <class Sink>
   HADAL_INLINE static void decode(const Rows& rows, int64_t b, int, Sink& sink) {
@@ -344,17 +345,18 @@ struct Int8Q4K : Int8Shape<32, Mins::kIntOf32, false, 15> {
       sink.begin(s);
       HADAL_UNROLL
       for (int i = 0; i < 8; ++i) sink.add(i, low_nibbles_of(t[i]));
-      sink.end(s, head.scale(s));
+      sink.int_end(s, head.int_scale(s));
       sink.begin(s + 1);
       HADAL_UNROLL
       for (int i = 0; i < 8; ++i) sink.add(i, high_nibbles_of(t[i]));
-      sink.end(s + 1, head.scale(s + 1));
+      sink.int_end(s + 1, head.int_scale(s + 1));
     }
+    sink.block_scale(head.d);
     head.give_mins(sink);
   }
 };
 
-struct Int8Q5K : Int8Shape<32, Mins::kIntOf32, false, 31> {
+struct Int8Q5K : Int8Shape<32, Mins::kIntOf32, false, 31, -1, true> {
   using Block = Q5K;
   template <class Sink>
   HADAL_INLINE static void decode(const Rows& rows, int64_t b, int, Sink& sink) {
@@ -375,14 +377,15 @@ struct Int8Q5K : Int8Shape<32, Mins::kIntOf32, false, 31> {
               s < 4 ? shift_ints_left(high[i], 4 - s) : shift_ints_right(high[i], s - 4);
           sink.add(i, or_ints(low, and_ints(bit, 0x10101010u)));
         }
-        sink.end(s, head.scale(s));
+        sink.int_end(s, head.int_scale(s));
       }
     }
+    sink.block_scale(head.d);
     head.give_mins(sink);
   }
 };
 
-struct Int8Q6K : Int8Shape<16, Mins::kIntOf16, false, 63> {
+struct Int8Q6K : Int8Shape<16, Mins::kIntOf16, false, 63, -1, true> {
   using Block = Q6K;
   template <class Sink>
   HADAL_INLINE static void decode(const Rows& rows, int64_t b, int, Sink& sink) {
@@ -408,16 +411,17 @@ struct Int8Q6K : Int8Shape<16, Mins::kIntOf16, false, 63> {
           sink.add(i, or_ints(quarter < 2 ? low_nibbles_of(four) : high_nibbles_of(four),
                               and_ints(two, 0x30303030u)));
         }
-        sink.end(k, mul_rows(d, to_floats(signed_byte(scales[k / 4], k % 4))));
+        sink.int_end(k, signed_byte(scales[k / 4], k % 4));
       }
     }
+    sink.block_scale(d);
     HADAL_UNROLL
     for (int i = 0; i < 8; ++i) sink.int_mins(i, pair_of_signed_bytes(scales[i / 2], i % 2));
     sink.min_scale(mul_rows(d, broadcast_row(-32.0f)));
   }
 };
 
-struct Int8Iq4Xs : Int8Shape<32, Mins::kNone, true, 127> {
+struct Int8Iq4Xs : Int8Shape<32, Mins::kNone, true, 127, -1, true> {
   using Block = Iq4Xs;
   template <class Sink>
   HADAL_INLINE static void decode(const Rows& rows, int64_t b, int, Sink& sink) {
@@ -436,9 +440,10 @@ struct Int8Iq4Xs : Int8Shape<32, Mins::kNone, true, 127> {
         const Ints two = and_ints(shift_ints_right(head, 16 + 2 * k), 3);
         const Ints six =
             or_ints(and_ints(shift_ints_right(low, 4 * k), 15), shift_ints_left(two, 4));
-        sink.end(k, mul_rows(d, to_floats(add_ints(six, broadcast_int(-32)))));
+        sink.int_end(k, add_ints(six, broadcast_int(-32)));
       }
     }
+    sink.block_scale(d);
   }
 };
 

@@ -158,10 +158,8 @@ struct alignas(64) Int8Panel {
     float min[8][kInt8Rows];
     int32_t min_pair[8][kInt8Rows];
   };
-  union {
-    float min_scale[kInt8Rows];
-    float block_scale[kInt8Rows];
-  };
+  float min_scale[kInt8Rows];
+  float block_scale[kInt8Rows];
 
   HADAL_INLINE uint8_t* word(int vec, int i) {
     return levels +
@@ -200,10 +198,46 @@ struct PanelSink {
   }
 };
 
+template <class Shape>
+constexpr int kStepCols = Shape::kSub < 32 ? Shape::kSub : 32;
+
+// What will be read next, asked for a line at a time while tiles are computed: asked for at once,
+// the lines keep what is needed now from coming, and the rows are too many streams to be foreseen.
+class Ahead {
+ public:
+  HADAL_INLINE Ahead(const Int8PanelProduct& p, int64_t bytes, int64_t n_steps)
+      : row_(p.next), stride_(p.w_stride_bytes), bytes_(bytes), n_rows_(kInt8Rows) {
+    if (bytes_ == stride_) {  // one piece
+      bytes_ *= n_rows_;
+      n_rows_ = 1;
+    }
+    const int64_t n_lines = (bytes_ + 63) / 64 * n_rows_;
+    lines_a_step_ = (n_lines + n_steps - 1) / n_steps;
+  }
+  HADAL_INLINE void step() {
+    for (int64_t i = 0; i < lines_a_step_ && n_rows_ > 0; ++i) {
+      __builtin_prefetch(row_ + at_, 0, 3);
+      at_ += 64;
+      if (at_ >= bytes_) {
+        at_ = 0;
+        row_ += stride_;
+        --n_rows_;
+      }
+    }
+  }
+
+ private:
+  const uint8_t* row_;
+  int64_t stride_, bytes_;
+  int64_t n_rows_;
+  int64_t at_ = 0;
+  int64_t lines_a_step_;
+};
+
 // Stretch `s` of n_x rows of x times kInt8TileW vectors of rows of the panel.
 template <class Shape, int n_x>
 HADAL_INLINE void int8_tile(Int8Panel& panel, int vec, int n_subs, const Int8Stretch* const* x,
-                            int64_t s, float* sums) {
+                            int64_t s, float* sums, Ahead& ahead) {
   RowFloats block[kInt8TileW][unsigned{n_x}];
   HADAL_UNROLL
   for (int v = 0; v < kInt8TileW; ++v) {
@@ -229,6 +263,7 @@ HADAL_INLINE void int8_tile(Int8Panel& panel, int vec, int n_subs, const Int8Str
       for (int v = 0; v < kInt8TileW; ++v) dot[v][j].begin(first);
     }
     for (int i = 0; i < Shape::kSub / 4; i += 4) {
+      if (i % (kStepCols<Shape> / 4) == 0) ahead.step();
       HADAL_UNROLL
       for (int step = 0; step < 4; ++step) {
         Ints w[kInt8TileW];
@@ -318,12 +353,12 @@ HADAL_INLINE void int8_tile(Int8Panel& panel, int vec, int n_subs, const Int8Str
 // Tiles over all rows of x. Not inlined: shapes are fewer than formats.
 template <class Shape>
 [[gnu::noinline]] void int8_tiles(Int8Panel& panel, int n_cols, const Int8PanelProduct& p,
-                                  int64_t s) {
+                                  int64_t s, Ahead& ahead) {
   const int n_subs = n_cols / Shape::kSub;
   constexpr auto at_most = [](int n) { return n < kInt8TileX ? n : kInt8TileX; };
   for (int vec = 0; vec < kInt8Vecs; vec += kInt8TileW) {
     const auto tile = [&]<int n_x>(int64_t j) HADAL_LAMBDA {
-      int8_tile<Shape, n_x>(panel, vec, n_subs, p.x + j, s, p.sums + j * kInt8Rows);
+      int8_tile<Shape, n_x>(panel, vec, n_subs, p.x + j, s, p.sums + j * kInt8Rows, ahead);
     };
     for (int64_t j = 0; j < p.n_x;) {
       // As few tiles as there can be, and none of them much smaller than the others: experts often
@@ -351,20 +386,17 @@ void int8_multiply_panel(const Int8PanelProduct& p) {
                           Format::kIsSigned ? -1 : Format::kOffsetShift, Format::kHasIntScales>;
   constexpr int64_t kStretchBytes = kStretch / Block::kElements * Block::kSize;
   auto& panel = *static_cast<Int8Panel*>(p.panel);
-  for (int64_t i = 0; i < p.n_x * kInt8Rows; i += kVecRows)
-    store_row_floats(p.sums + i, broadcast_row(0.0f));
-  const uint8_t* ahead = p.next;
+  const int64_t n_tiles = (p.n_x + kInt8TileX - 1) / kInt8TileX;
+  Ahead ahead(p, p.k / Block::kElements * Block::kSize, p.k / kStepCols<Shape> * n_tiles);
   int64_t offset = 0;
   for (int64_t k = 0; k < p.k; k += kStretch, offset += kStretchBytes) {
     const int n_cols = static_cast<int>(p.k - k < kStretch ? p.k - k : kStretch);
     for (int vec = 0; vec < kInt8Vecs; ++vec) {
-      fetch_stretch<Format>(ahead, kVecRows);
-      ahead += kVecRows * kStretchBytes;
       const Rows rows = rows_from(p.w, p.w_stride_bytes, vec * kVecRows, p.n_w);
       PanelSink<Format> sink{panel, vec};
       decode_stretch<Format>(rows, offset, n_cols, sink);
     }
-    int8_tiles<Shape>(panel, n_cols, p, k / kStretch);
+    int8_tiles<Shape>(panel, n_cols, p, p.first_stretch + k / kStretch, ahead);
   }
 }
 
