@@ -8,7 +8,7 @@
 # and one that takes a quarter of an hour more, the first time:
 #   onednn   builds oneDNN and the module with it, tests every op and the package
 # and one for another processor:
-#   arm64    builds for 64-bit ARM, tests the kernels for it under an emulator
+#   arm64    builds for 64-bit ARM, tests the kernels for it under an emulator: ten minutes
 # HADAL_CMAKE holds further arguments for CMake, such as -DHADAL_WERROR=ON.
 set -eu
 cd "$(dirname "$0")"

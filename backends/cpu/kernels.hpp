@@ -6,7 +6,7 @@
 // sum i takes the elements i, i + kLanes, ... The elements are taken in stretches of kPanelCols:
 // each is summed from zero on and then added, which keeps long sums exact; the last k % kLanes
 // elements come after that. At the end the partial sums are added in pairs 8 apart, 4 apart, 2
-// apart, 1 apart. AVX2 and AVX-512 thus agree to the bit; the scalar kernels have no fused
+// apart, 1 apart. AVX2, AVX-512 and NEON thus agree to the bit; the scalar kernels have no fused
 // multiply-add and differ in the last places.
 #pragma once
 
@@ -112,7 +112,7 @@ struct FormatKernels {
 // one stretch after the other,
 // where the sums of levels are exact and the rest is f32, in this order; scales that are whole
 // numbers themselves (q2_k, q3_k) belong to the exact part. Hence again the same bits in whatever
-// batch a row comes and however the work is split, and on AVX2 and AVX-512 alike.
+// batch a row comes and however the work is split, and on AVX2, AVX-512 and NEON alike.
 
 inline constexpr int kStretch = 256;
 inline constexpr int kInt8Rows = 32;  // rows of a weight that are decoded together
