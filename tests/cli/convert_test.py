@@ -149,6 +149,12 @@ class Conversions(unittest.TestCase):
                            "-p", "abc", "-n", "3")
         self.assertTrue(answer.stdout)
 
+    def test_a_mix_without_a_number_is_not_called_what_the_file_was(self):
+        for mix in ("q2_k_xs", "Q2_K_L", "q2_k"):
+            self.done("quantise", MODEL, self.path("a.gguf"), mix, "--force", "-q")
+            kind = self.done("inspect", "-m", self.path("a.gguf"), "--key", "general.file_type")
+            self.assertEqual(kind.stdout, b"10\n", mix)
+
     def test_the_case_of_a_type_does_not_matter(self):
         toy = os.path.join(TOYS, "v3-fp8")
         for command, lower, upper in [(["convert", "--type"], "q4_k_m", "Q4_K_M"),
