@@ -160,8 +160,6 @@ void QuantiseCommand::add_to(CLI::App& app) {
 }
 
 int QuantiseCommand::run() {
-  std::transform(type.begin(), type.end(), type.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   work.options.conversion.set_str(HADAL_OPT_CONVERT_TYPE, type);
   return work.run();
 }

@@ -122,7 +122,9 @@ void InspectCommand::add_to(CLI::App& app) {
 
 int InspectCommand::run() {
   options.resolve();
+  options.model_options.set_i64(HADAL_OPT_MMAP, 1);  // headers are enough: no weight is read
   Engine engine(options);
+  options.model_options.set_i64(HADAL_OPT_MMAP, options.no_mmap() ? 0 : 1);  // for the plan
   const hadal::Model& model = engine.model();
   if (!key.empty()) {
     const auto value = model.metadata(key);

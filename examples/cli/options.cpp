@@ -171,9 +171,6 @@ void Options::add_conversion_flags(CLI::App& app) {
   add_quantisation_flags(app);
   add(app, "--format", HADAL_OPT_CONVERT_FORMAT, "gguf (default) or safetensors", "NAME")
       ->group(group);
-  add(app, "--mtp", HADAL_OPT_CONVERT_MTP,
-      "keep (default), drop or only: layers that predict more than one token ahead", "WHAT")
-      ->group(group);
   add(app, "--kv-b", HADAL_OPT_CONVERT_KV_B,
       "split, joint or keep; default: split out of a directory", "FORM")
       ->group(group);
@@ -187,6 +184,11 @@ void Options::add_quantisation_flags(CLI::App& app) {
   add(app, "--imatrix", HADAL_OPT_CONVERT_IMATRIX, "Importance matrix, for types of few bits",
       "FILE")
       ->group("Conversion");
+  CLI::Option* const mtp =
+      add(app, "--mtp", HADAL_OPT_CONVERT_MTP,
+          "keep (default), drop or only: layers that predict more than one token ahead", "WHAT")
+          ->group("Conversion");
+  app.add_flag("--mtp-only", mtp_only_, "--mtp only")->excludes(mtp)->group("Conversion");
 }
 
 void Options::add_split_flags(CLI::App& app) {
@@ -236,6 +238,7 @@ void Options::resolve() {
     if (given.option->count() > 0) set(given.flag, given.key, given.value);
   }
   if (no_mmap_) model_options.set_i64(HADAL_OPT_MMAP, 0);
+  if (mtp_only_) conversion.set_str(HADAL_OPT_CONVERT_MTP, "only");
   const int64_t n = whole_number("--max-new-tokens", max_new_tokens_);
   if (n < -1 || n == 0) {
     throw UsageError("--max-new-tokens is " + max_new_tokens_,

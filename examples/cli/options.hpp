@@ -20,13 +20,14 @@ class Options {
   void add_chat_flags(CLI::App& app);      // format, system prompt, thinking
   void add_sampling_flags(CLI::App& app);  // temperature and so on, length, stop
   void add_output_flags(CLI::App& app, bool with_json = true);
-  void add_conversion_flags(CLI::App& app);    // types, MTP layers, kv_b
-  void add_quantisation_flags(CLI::App& app);  // types of single tensors
+  void add_conversion_flags(CLI::App& app);    // those of quantisation, type, form of kv_b
+  void add_quantisation_flags(CLI::App& app);  // types of single tensors, MTP layers
   void add_split_flags(CLI::App& app);
   void add_work_flags(CLI::App& app);  // threads, memory, for work without a model
 
   // Reads what was given. UsageError, hadal::Error for a value that cannot be.
   void resolve();
+  bool no_mmap() const { return no_mmap_; }
 
   std::string model;
   std::string system;
@@ -55,7 +56,7 @@ class Options {
   std::string max_new_tokens_ = "-1";
   std::string demo_config_;
   std::vector<std::string> stops_;
-  bool no_mmap_ = false;
+  bool no_mmap_ = false, mtp_only_ = false;
   bool verbose_ = false;
 };
 

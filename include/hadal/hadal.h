@@ -198,7 +198,7 @@ enum {
                                    "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q3_k" to
                                    "q6_k", "iq4_nl", "iq4_xs"; or a mix of types: "q2_k", "q2_k_xs",
                                    "q2_k_s", "q2_k_l", "q3_k_s", "q3_k_m", "q3_k_l", "q4_k_s",
-                                   "q4_k_m", "q5_k_s", "q5_k_m".
+                                   "q4_k_m", "q5_k_s", "q5_k_m". Capitals do not matter.
                                    Vectors and the router stay f32. Rows that do not fill the blocks
                                    of a type get one that fits, with a warning */
   HADAL_OPT_CONVERT_FORMAT =

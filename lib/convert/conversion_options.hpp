@@ -17,7 +17,7 @@ enum class MtpLayers { kKeep, kDrop, kOnly };
 enum class KvBForm { kAuto, kSplit, kJoint, kKeep };
 
 struct ConversionOptions {
-  std::string type = "keep";  // or the name of a type or mix, as choose_types() takes it
+  std::string type = "keep";  // or the name of a type or mix, in lower case
   bool to_safetensors = false;
   std::vector<TypeRule> rules;
   std::shared_ptr<const Importance> importance;  // may be null

@@ -289,7 +289,8 @@ class WeightPlan {
                        files.size() > 1 ? " and the files that belong to it" : "", ": the tensor ",
                        name, " is missing; wanted shape ", text(shapes.front())),
           "The file lacks a part of the model: a shard may be missing, or the converter "
-          "did not know this model. Convert or download it again.");
+          "did not know this model. Convert or download it again. A file that holds an MTP layer "
+          "alone goes beside its model: the option mtp_path.");
       return nullptr;
     }
     if (std::find(shapes.begin(), shapes.end(), entry->shape) == shapes.end()) {

@@ -3,6 +3,7 @@
 #include <span>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "lib/convert/imatrix_file.hpp"
 #include "lib/convert/mix.hpp"
 #include "lib/session/load_request.hpp"
@@ -45,7 +46,7 @@ absl::StatusOr<ConversionOptions> conversion_options(const Runtime& runtime, con
   ConversionOptions options;
   options.checkpoint = input_limits(config);
   options.checkpoint.infer_expert_groups = false;  // what the file does not say is not written
-  options.type = config.str(HADAL_OPT_CONVERT_TYPE);
+  options.type = absl::AsciiStrToLower(config.str(HADAL_OPT_CONVERT_TYPE));
   HADAL_RETURN_IF_ERROR(choose_types(options.type, {}).status());  // before anything is read
   HADAL_ASSIGN_OR_RETURN(options.to_safetensors,
                          value_of<bool>(config, HADAL_OPT_CONVERT_FORMAT, kFormats));

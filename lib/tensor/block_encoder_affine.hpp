@@ -41,15 +41,16 @@ struct AffineSums {
   Float4 b_of(Float4 minimum) const { return offset - minimum * inverse; }
 };
 
-template <int kHigh, int kSize>
+template <int kHigh, Weights kWeights = Weights::kAny, int kSize>
 AffineSums sums_of(const Groups<kSize>& g, Float4 inverse, Float4 offset) {
   AffineSums s = {inverse, offset};
   for (int i = 0; i < kSize; ++i) {
     const Float4 v = g.x[i] * inverse + offset;
     const Float4 level = nearest(clamp(v, 0.0f, static_cast<float>(kHigh)));
-    const Float4 rest = v - level, weighted = g.w[i] * level, weighted_rest = g.w[i] * rest;
-    s.l += weighted;
-    s.ll += weighted * level;
+    const Float4 rest = v - level, weighted_level = weighted<kWeights>(g.w[i], level),
+                 weighted_rest = weighted<kWeights>(g.w[i], rest);
+    s.l += weighted_level;
+    s.ll += weighted_level * level;
     s.r += weighted_rest;
     s.rr += weighted_rest * rest;
     s.rl += weighted_rest * level;

@@ -129,6 +129,14 @@ std::span<const Start> starts_of(const float* importance) {
   return Format::kWeightedStarts;
 }
 
+// Whether the weights of a group are looked at: where all are ones, to leave them out changes no
+// bit.
+enum class Weights { kOnes, kAny };
+template <Weights kWeights>
+Float4 weighted(Float4 w, Float4 x) {
+  return kWeights == Weights::kOnes ? x : w * x;
+}
+
 struct Ends4 {
   Float4 low, high;
 };

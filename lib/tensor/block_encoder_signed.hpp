@@ -75,14 +75,14 @@ struct SignedSums {
   Float4 ll = {}, rr = {}, rl = {};
 };
 
-template <class Levels, int kSize>
+template <class Levels, Weights kWeights = Weights::kAny, int kSize>
 SignedSums sums_of(const Groups<kSize>& g, Float4 inverse) {
   SignedSums s = {inverse};
   for (int i = 0; i < kSize; ++i) {
     const Float4 v = g.x[i] * inverse;
     const Float4 level = Levels::nearest_level(v);
-    const Float4 rest = v - level, weighted_rest = g.w[i] * rest;
-    s.ll += g.w[i] * level * level;
+    const Float4 rest = v - level, weighted_rest = weighted<kWeights>(g.w[i], rest);
+    s.ll += weighted<kWeights>(g.w[i], level) * level;
     s.rr += weighted_rest * rest;
     s.rl += weighted_rest * level;
   }

@@ -81,7 +81,7 @@ class BlockBytes {
   uint8_t bytes_[kBytes];
 };
 
-template <class Format>
+template <class Format, Weights kWeights>
 void encode_signed(const float* x, int64_t n_elements, const float* importance, uint8_t* to) {
   using Levels = typename Format::Levels;
   FourBlocks blocks;
@@ -92,10 +92,10 @@ void encode_signed(const float* x, int64_t n_elements, const float* importance, 
                 importance == nullptr ? nullptr : importance + begin);
     const Packed& g = blocks.groups;
     SignedFit fit(g);
-    for_each_start<Format>(g, importance,
-                           [&](Float4 inverse) { fit.offer(sums_of<Levels>(g, inverse)); });
+    for_each_start<Format>(
+        g, importance, [&](Float4 inverse) { fit.offer(sums_of<Levels, kWeights>(g, inverse)); });
     for (int round = 0; round < Format::kRounds; ++round)
-      fit.offer(sums_of<Levels>(g, inverse_of(fit.scale)));
+      fit.offer(sums_of<Levels, kWeights>(g, inverse_of(fit.scale)));
 
     Half d[4];
     Float4 stored;
@@ -111,7 +111,7 @@ void encode_signed(const float* x, int64_t n_elements, const float* importance, 
   }
 }
 
-template <class Format>
+template <class Format, Weights kWeights>
 void encode_affine(const float* x, int64_t n_elements, const float* importance, uint8_t* to) {
   constexpr int kHigh = Format::kHigh;
   FourBlocks blocks;
@@ -126,13 +126,13 @@ void encode_affine(const float* x, int64_t n_elements, const float* importance, 
     g.squares = all(0.0f);
     for (int i = 0; i < 32; ++i) {
       g.x[i] -= low;
-      g.squares += g.w[i] * g.x[i] * g.x[i];
+      g.squares += weighted<kWeights>(g.w[i], g.x[i]) * g.x[i];
     }
     const ElementSums elements = sums_of_elements(g);
     const Float4 base = inverse_of(high - low);
     AffineFit fit(g.squares);
     const auto offer = [&](Float4 inverse, Float4 offset) {
-      const AffineSums s = sums_of<kHigh>(g, inverse, offset);
+      const AffineSums s = sums_of<kHigh, kWeights>(g, inverse, offset);
       const Float4 step = quotient(all(1.0f), inverse), scale = best_scale(elements, s, step);
       fit.offer(elements, s, step, {scale, best_minimum(elements, s, scale, step)});
     };
@@ -151,7 +151,7 @@ void encode_affine(const float* x, int64_t n_elements, const float* importance, 
     }
     // The minimum is rounded, which may be by much beside a small range: the scale follows it.
     const Float4 inverse_found = inverse_of_found(fit.found.scale);
-    const AffineSums s = sums_of<kHigh>(g, inverse_found, offset * inverse_found);
+    const AffineSums s = sums_of<kHigh, kWeights>(g, inverse_found, offset * inverse_found);
     const Float4 scale = fit.found.scale * (1.0f + quotient(s.rl, s.ll));
     for (int lane = 0; lane < 4; ++lane) {
       d[lane] = half(scale[lane], blocks.units[lane]);
@@ -167,6 +167,17 @@ void encode_affine(const float* x, int64_t n_elements, const float* importance, 
     bytes.set_levels(codes);
     to = bytes.write(n_elements - begin, to);
   }
+}
+
+template <class Format>
+void encode_signed(const float* x, int64_t n, const float* importance, uint8_t* to) {
+  if (importance == nullptr) return encode_signed<Format, Weights::kOnes>(x, n, nullptr, to);
+  encode_signed<Format, Weights::kAny>(x, n, importance, to);
+}
+template <class Format>
+void encode_affine(const float* x, int64_t n, const float* importance, uint8_t* to) {
+  if (importance == nullptr) return encode_affine<Format, Weights::kOnes>(x, n, nullptr, to);
+  encode_affine<Format, Weights::kAny>(x, n, importance, to);
 }
 
 struct Q4_0 {

@@ -102,6 +102,17 @@ TEST(SafetensorsIndexTest, CutAnywhere) {
   for (size_t n = 0; n < whole.size(); ++n) EXPECT_FALSE(read(whole.substr(0, n)).ok()) << n;
 }
 
+TEST(SafetensorsIndexTest, AnyBitTurned) {
+  const std::string whole = index_of(R"({"a": "1.safetensors", "b": "2.safetensors"})");
+  for (size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    std::string turned = whole;
+    turned[bit / 8] = static_cast<char>(turned[bit / 8] ^ (1 << bit % 8));
+    const auto result = read(turned);
+    EXPECT_EQ(result.ok(), hint_of(result.status()).empty()) << bit;
+    EXPECT_NE(code_of(result.status()), HADAL_E_INTERNAL) << bit;
+  }
+}
+
 // ---- The set ------------------------------------------------------------------------------------
 
 class SafetensorsSetTest : public testing::Test {

@@ -365,6 +365,10 @@ class Inspect(unittest.TestCase):
         self.assertIn("kv_lora_rank", told["config"])
 
     def test_one_key(self):
+        # Only headers are read, also where the plan is of weights that would be.
+        done = hadal("inspect", "-m", MODEL, "--no-mmap", "--host-bytes", "20000000")
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        self.assertRegex(done.stdout.decode(), r"read into memory +2\d\.\d MiB")
         done = hadal("inspect", "-m", MODEL, "--key", "general.architecture")
         self.assertEqual(done.stdout, b"deepseek2\n")
         self.assertEqual(hadal("inspect", "-m", MODEL, "--key", "no.such").returncode, 1)

@@ -131,6 +131,41 @@ class Conversions(unittest.TestCase):
     def test_mtp_only(self):
         self.done("convert", os.path.join(TOYS, "v3"), self.path("mtp.gguf"), "--mtp", "only")
         self.assertLess(os.path.getsize(self.path("mtp.gguf")), 400_000)
+        self.done("convert", os.path.join(TOYS, "v3"), self.path("flag.gguf"), "--mtp-only")
+        self.same("mtp.gguf", "flag.gguf")
+        self.refused(1, "mtp_path", "inspect", "-m", self.path("mtp.gguf"))
+        self.refused(2, "--mtp", "convert", os.path.join(TOYS, "v3"), self.path("no.gguf"),
+                     "--mtp-only", "--mtp", "drop")
+
+    def test_quantise_chooses_mtp_layers(self):
+        toy = os.path.join(TOYS, "v3", "v3-mtp-f32.gguf")
+        self.done("quantise", toy, self.path("all.gguf"), "q8_0")
+        self.done("quantise", toy, self.path("trunk.gguf"), "q8_0", "--mtp", "drop")
+        self.done("quantise", toy, self.path("mtp.gguf"), "q8_0", "--mtp-only")
+        sizes = [os.path.getsize(self.path(n + ".gguf")) for n in ("all", "trunk", "mtp")]
+        self.assertLess(sizes[1], sizes[0])
+        self.assertLess(sizes[2], sizes[1])
+        answer = self.done("run", "-m", self.path("trunk.gguf"), "--mtp", self.path("mtp.gguf"),
+                           "-p", "abc", "-n", "3")
+        self.assertTrue(answer.stdout)
+
+    def test_a_mix_without_a_number_is_not_called_what_the_file_was(self):
+        for mix in ("q2_k_xs", "Q2_K_L", "q2_k"):
+            self.done("quantise", MODEL, self.path("a.gguf"), mix, "--force", "-q")
+            kind = self.done("inspect", "-m", self.path("a.gguf"), "--key", "general.file_type")
+            self.assertEqual(kind.stdout, b"10\n", mix)
+
+    def test_the_case_of_a_type_does_not_matter(self):
+        toy = os.path.join(TOYS, "v3-fp8")
+        for command, lower, upper in [(["convert", "--type"], "q4_k_m", "Q4_K_M"),
+                                      (["convert", "--type"], "keep", "KEEP"),
+                                      (["quantise"], "q8_0", "Q8_0")]:
+            name, *flag = command
+            for to, word in [("a.gguf", lower), ("b.gguf", upper)]:
+                self.done(name, toy, self.path(to), *flag, word, "--force")
+            self.same("a.gguf", "b.gguf")
+        self.done("cast", toy, self.path("bf16"))
+        self.done("convert", toy, self.path("upper"), "--format", "safetensors", "--type", "BF16")
 
     def test_interrupt_leaves_nothing(self):
         """The work is short, so the signal may come too late; then another try."""

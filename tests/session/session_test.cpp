@@ -10,6 +10,7 @@
 #include <iterator>
 #include <thread>
 
+#include "tests/model/toy_copies.hpp"
 #include "tests/session/workbench.hpp"
 
 namespace hadal::test {
@@ -60,16 +61,16 @@ TEST_F(SessionTest, MetadataIsUtf8WhateverTheFileHolds) {
   const size_t at = bytes.find(key);
   ASSERT_NE(at, std::string::npos);
   bytes[at + key.size() + 4 + 8] = '\xff';  // behind its type and length
-  const std::string path = testing::TempDir() + "broken_name.gguf";
-  std::ofstream(path, std::ios::binary) << bytes;
-  const auto model = load(runtime_, path);
+  const ToyCopies folder;
+  folder.write("broken_name.gguf", bytes);
+  const auto model = load(runtime_, folder.path("broken_name.gguf"));
   const char* value = model->model->metadata("general.name");
   ASSERT_NE(value, nullptr);
   EXPECT_EQ(std::string(value).substr(0, 3), "\uFFFD");
 }
 
 // The toy without the last eight tokens of its vocabulary, which are padding: 312 tokens, 320 rows.
-std::string toy_with_fewer_tokens_than_rows() {
+std::string bytes_with_fewer_tokens_than_rows() {
   std::string bytes = bytes_of_toy();
   const auto number = [&](size_t at) {
     uint64_t value = 0;
@@ -92,14 +93,14 @@ std::string toy_with_fewer_tokens_than_rows() {
     bytes.erase(first, at - first);
   }
   EXPECT_EQ((before - bytes.size()) % 32, 0u) << "the data stay aligned";
-  const std::string path = testing::TempDir() + "fewer_tokens_than_rows.gguf";
-  std::ofstream(path, std::ios::binary) << bytes;
-  return path;
+  return bytes;
 }
 
 // The model computes such rows, but no tokenizer knows them: generation could not read its prompt.
 TEST_F(SessionTest, RowsBeyondTheTokenizerAreOutsideTheVocabulary) {
-  const auto model = load(runtime_, toy_with_fewer_tokens_than_rows());
+  const ToyCopies folder;
+  folder.write("fewer_tokens.gguf", bytes_with_fewer_tokens_than_rows());
+  const auto model = load(runtime_, folder.path("fewer_tokens.gguf"));
   ASSERT_EQ(model->model->tokenizer()->n_tokens(), 312);
   ASSERT_EQ(model->model->config().vocab_size, 320);
   const auto s = session(model);
