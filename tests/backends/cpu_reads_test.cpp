@@ -58,7 +58,7 @@ TEST(CpuReadsTest, NothingOutsideOfAWeightIsRead) {
     const char* activations;
     bool batch_invariant;
   };
-  for (const char* isa : {"scalar", "avx2", "avx512", "neon"}) {
+  for (const char* isa : {"scalar", "avx2", "avx_vnni", "avx512", "neon"}) {
     if (!cpu::kernels_for(isa, cpu::features_of_this_machine()).ok()) continue;
     for (const auto [activations, batch_invariant] :
          {Way{"f32", true}, Way{"int8", true}, Way{"int8", false}}) {
