@@ -112,7 +112,7 @@ void multiply_int8_rows(const Int8Kernels& kernels, const Desk& desk, const Weig
                                  : k + block < w.cols
                                      ? w.row(slice, first) + row_bytes(w.dtype, k + block)
                                      : next;
-        // Sums are whole numbers of floats in the same order, whether they rest in `out` or not.
+        // From block to block the sums rest in `out`: floats, added to in the same order as ever.
         const auto copy_sums = [&](bool from_out) {
           for (int64_t i = 0; i < n_x; ++i) {
             float *sums = desk.sums + i * kInt8Rows, *results = out + (j + i) * out_stride + r;
