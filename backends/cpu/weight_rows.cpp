@@ -81,11 +81,41 @@ void multiply_scaled_rows(const Kernels& kernels, const Weight& w, int64_t slice
 // Columns gone through at a time: so many that n_x rows of x stay in the L2 cache, for the next
 // panel to find them there. Of a stretch, 7 of 11 lines are read.
 int64_t int8_block_cols(int64_t n_x, int64_t n_cols) {
-  constexpr int64_t kXBytes = 512 << 10, kStretchBytes = 448;
+  constexpr int64_t kXBytes = 256 << 10, kStretchBytes = 448;
   const int64_t n_stretches = (n_cols + kStretch - 1) / kStretch;
   const int64_t most = std::max<int64_t>(1, kXBytes / (kStretchBytes * n_x));
   const int64_t n_blocks = (n_stretches + most - 1) / most;
   return (n_stretches + n_blocks - 1) / n_blocks * kStretch;
+}
+
+// n rows of the weight, whose sums fit the desk, times n_x rows of x.
+void multiply_int8_panels(const Int8Kernels& kernels, const Desk& desk, const Weight& w,
+                          int64_t slice, int64_t first, int64_t n, const Int8Stretch* const* x,
+                          int64_t n_x, float* out, int64_t out_stride, const std::byte* next) {
+  const int64_t n_panels = (n + kInt8Rows - 1) / kInt8Rows, panel_sums = n_x * kInt8Rows;
+  std::memset(desk.sums, 0, static_cast<size_t>(n_panels * panel_sums) * sizeof(float));
+  const int64_t block = int8_block_cols(n_x, w.cols);
+  for (int64_t k = 0; k < w.cols; k += block) {
+    const int64_t n_cols = std::min(block, w.cols - k);
+    const auto row = [&](int64_t r, int64_t col) {
+      return w.row(slice, first + r) + row_bytes(w.dtype, col);
+    };
+    for (int64_t p = 0; p < n_panels; ++p) {
+      const int64_t r = p * kInt8Rows;
+      const std::byte* after = p + 1 < n_panels     ? row(r + kInt8Rows, k)
+                               : k + block < w.cols ? row(0, k + block)
+                                                    : next;
+      kernels.multiply_panel({bytes(row(r, k)), w.row_stride_bytes,
+                              std::min<int64_t>(kInt8Rows, n - r), x, n_x, k / kStretch, n_cols,
+                              desk.panel, desk.sums + p * panel_sums, bytes(after)});
+    }
+  }
+  for (int64_t i = 0; i < n_x; ++i) {
+    for (int64_t r = 0; r < n; r += kInt8Rows) {
+      std::memcpy(out + i * out_stride + r, desk.sums + (r * n_x) + i * kInt8Rows,
+                  static_cast<size_t>(std::min<int64_t>(kInt8Rows, n - r)) * sizeof(float));
+    }
+  }
 }
 
 void multiply_int8_rows(const Int8Kernels& kernels, const Desk& desk, const Weight& w,
@@ -99,37 +129,19 @@ void multiply_int8_rows(const Int8Kernels& kernels, const Desk& desk, const Weig
               bytes(next)});
     return;
   }
-  static_assert(kInt8PanelBytes <= sizeof(float) * kPanelRows * kPanelCols &&
-                kInt8Rows <= kPanelRows * kLanes);
-  for (int64_t j = 0; j < x.n; j += kPassRows) {
-    const int64_t n_x = std::min(kPassRows, x.n - j);
-    const int64_t block = int8_block_cols(n_x, w.cols);
-    for (int64_t k = 0; k < w.cols; k += block) {
-      const auto k_bytes = static_cast<int64_t>(row_bytes(w.dtype, k));
-      for (int64_t r = 0; r < n; r += kInt8Rows) {
-        const int64_t n_w = std::min<int64_t>(kInt8Rows, n - r);
-        const std::byte* after = r + kInt8Rows < n ? w.row(slice, first + r + n_w) + k_bytes
-                                 : k + block < w.cols
-                                     ? w.row(slice, first) + row_bytes(w.dtype, k + block)
-                                     : next;
-        // From block to block the sums rest in `out`: floats, added to in the same order as ever.
-        const auto copy_sums = [&](bool from_out) {
-          for (int64_t i = 0; i < n_x; ++i) {
-            float *sums = desk.sums + i * kInt8Rows, *results = out + (j + i) * out_stride + r;
-            std::memcpy(from_out ? sums : results, from_out ? results : sums,
-                        static_cast<size_t>(n_w) * sizeof(float));
-          }
-        };
-        if (k == 0) {
-          std::memset(desk.sums, 0, static_cast<size_t>(n_x * kInt8Rows) * sizeof(float));
-        } else {
-          copy_sums(true);
-        }
-        kernels.multiply_panel({bytes(w.row(slice, first + r)) + k_bytes, w.row_stride_bytes, n_w,
-                                x.rounded + j, n_x, k / kStretch, std::min(block, w.cols - k),
-                                desk.panel, desk.sums, bytes(after)});
-        copy_sums(false);
-      }
+  static_assert(kInt8PanelBytes <= sizeof(float) * kPanelRows * kPanelCols);
+  // Passes of about as many rows each.
+  int64_t n_passes = (x.n + kInt8PassRows - 1) / kInt8PassRows;
+  for (int64_t j = 0, n_x; j < x.n; j += n_x, --n_passes) {
+    n_x = (x.n - j + n_passes - 1) / n_passes;
+    const int64_t group = Desk::kSums / (n_x * kInt8Rows) * kInt8Rows;
+    for (int64_t r = 0; r < n; r += group) {
+      const int64_t n_w = std::min(group, n - r);
+      multiply_int8_panels(kernels, desk, w, slice, first + r, n_w, x.rounded + j, n_x,
+                           out + j * out_stride + r, out_stride,
+                           r + n_w < n    ? w.row(slice, first + r + n_w)
+                           : n_passes > 1 ? w.row(slice, first)
+                                          : next);
     }
   }
 }

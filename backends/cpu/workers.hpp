@@ -14,6 +14,7 @@ namespace hadal::cpu {
 
 // Rows of x that one pass over a panel serves; with them the sums stay in the L2 cache.
 inline constexpr int64_t kPassRows = 96;
+inline constexpr int64_t kInt8PassRows = 256;  // at most, of products in 8 bits
 
 // Bytes of n of T in whole cache lines, for parts of a scratch that begin at one each.
 template <typename T>
@@ -25,9 +26,11 @@ constexpr size_t lines_of(int64_t n) {
 // What a thread works in.
 struct Desk {
   float* panel;          // [kPanelRows][kPanelCols], or kInt8PanelBytes
-  float* sums;           // [kPassRows][kPanelRows][kLanes]
+  float* sums;           // [kSums]
   Int8Stretch* rounded;  // [kPassRows][kDeskStretches]
   uint16_t* bf16;        // [kDeskBf16], rows of x as products of bf16 want them
+
+  static constexpr int64_t kSums = int64_t{64} << 10;
 
   // With `sums` behind it, for who has no sums there.
   uint16_t* e4m3_panel() const { return reinterpret_cast<uint16_t*>(panel); }
@@ -126,7 +129,9 @@ class Workers {
   };
 
   static constexpr size_t kPanelFloats = kPanelRows * kPanelCols;
-  static constexpr size_t kSumFloats = static_cast<size_t>(kPassRows) * kPanelRows * kLanes;
+  static constexpr size_t kSumFloats = static_cast<size_t>(Desk::kSums);
+  static_assert(kSumFloats >= static_cast<size_t>(kPassRows) * kPanelRows * kLanes &&
+                kSumFloats >= static_cast<size_t>(kInt8PassRows * kInt8Rows));
   static constexpr size_t kRoundedFloats =
       static_cast<size_t>(kPassRows * kDeskStretches) * sizeof(Int8Stretch) / sizeof(float);
   static constexpr size_t kBf16Floats =

@@ -284,6 +284,21 @@ TEST_P(MatmulTest, AWideRowHasTheSameBitsAloneAndAmongMany) {
   }
 }
 
+// More rows than a pass has, more of the weight than have room for their sums, more columns than
+// are gone through at a time.
+TEST_P(MatmulTest, PassesAreNotToBeSeen) {
+  for (const DType dtype : {DType::kQ8_0, DType::kQ3_K}) {
+    SCOPED_TRACE(name(dtype));
+    const auto w = test::random_weight(dtype, 1, 500, 1536, 1);
+    const Matrix x = test::random_matrix(270, 1536, 2);
+    const Matrix all = matmul(x, w);
+    EXPECT_TRUE(is_same(all, matmul(on_one_thread(), x, w)));
+    for (const int64_t first : {0, 130, 250})
+      EXPECT_TRUE(is_same(matmul(x.some_rows(first, 20), w), all.some_rows(first, 20))) << first;
+    expect_right(x.some_rows(266, 4), w);
+  }
+}
+
 // The shapes of the 671B and of the 16B model, where 16 threads share out the work: no number of
 // rows or threads may change the order of a sum.
 TEST_P(MatmulTest, ShapesOfTheModelsHaveTheSameBitsOnManyThreads) {

@@ -245,37 +245,32 @@ HADAL_INLINE void q3_k_levels(const Rows& rows, int64_t b, Begin&& begin, Give&&
 
 // Two ways to the same whole numbers. A level of -4 to 3 times a scale of -32 to 31 fits into a
 // byte, if its sign is turned: one sub-block, as of q2_k. It pays where products are of bytes.
-struct Int8Q3KOfProducts : Int8Shape<256, Mins::kNone, true, 128> {
+struct Int8Q3KOfProducts : Int8Shape<256, Mins::kNone, false, 255, 7> {
   using Block = Q3K;
   template <class Sink>
   HADAL_INLINE static void decode(const Rows& rows, int64_t b, int, Sink& sink) {
     const Int8Q3KScales q(rows, b);
-    // (level - 4) * -scale = size * (level' - offset), where for positive scales level' is
-    // 7 - level and the offset 3, for others the level itself and 4.
-    Ints size[4], turned[4], minus_offset[4];
+    // (level - 4) * -scale + 128 = level * -scale + (4 * scale + 128), two bytes at once: what the
+    // one with the smaller place borrows from the other, the second term gives back.
+    Ints minus[4], more[4];
     HADAL_UNROLL
     for (int i = 0; i < 4; ++i) {
-      size[i] = abs_bytes(q.scales[i]);
-      const Ints is_positive = where_bytes_above(q.scales[i], 0);
-      turned[i] = and_ints(is_positive, 0x07070707u);
-      const Ints four = shift_ints_left(size[i], 2);  // 128 at most
-      const Ints offset = sub_bytes(four, and_int_vectors(is_positive, size[i]));
-      minus_offset[i] = sub_bytes(broadcast_int(0), offset);
+      minus[i] = sub_bytes(broadcast_int(0), q.scales[i]);
+      const Ints twice = add_bytes_of(q.scales[i], q.scales[i]);
+      more[i] = add_to_bytes(add_bytes_of(twice, twice), -128);
     }
-    Ints by, turn, less;
+    Ints by, plus;
     sink.begin(0);
     q3_k_levels(
         rows, b,
         [&](int k) HADAL_LAMBDA {
           const auto place = static_cast<uint32_t>(k % 4);
-          by = shuffle_words(size[k / 4], 0x80008000u | place * 0x00010001u);
-          turn = shuffle_words(turned[k / 4], place * 0x01010101u);
-          less = shuffle_words(minus_offset[k / 4], place * 0x01010101u);
+          by = sign_extend_high_bytes(
+              shuffle_words(minus[k / 4], 0x00800080u + place * 0x01000100u));
+          plus = shuffle_words(more[k / 4], place * 0x01010101u);
         },
-        [&](int k, int i, Ints levels) HADAL_LAMBDA {
-          // No product of three bits by 32 leaves its byte.
-          sink.add(4 * k + i, add_bytes_of(mul_halves(xor_ints(levels, turn), by), less));
-        });
+        [&](int k, int i, Ints levels)
+            HADAL_LAMBDA { sink.add(4 * k + i, add_halves(mul_halves(levels, by), plus)); });
     sink.end(0, mul_rows(q.d, broadcast_row(-1.0f)));
   }
 };

@@ -201,6 +201,11 @@ struct PanelSink {
 template <class Shape>
 constexpr int kStepCols = Shape::kSub < 32 ? Shape::kSub : 32;
 
+// Rows of x of a tile at most. Of few rows as few tiles as there can be; many are faster by
+// kInt8TileX.
+template <class Shape>
+constexpr int kMostX = Shape::kSub == kStretch ? kInt8MostX : kInt8TileX;
+
 // What will be read next, asked for a line at a time while tiles are computed: asked for at once,
 // the lines keep what is needed now from coming, and the rows are too many streams to be foreseen.
 class Ahead {
@@ -234,10 +239,25 @@ class Ahead {
   int64_t lines_a_step_;
 };
 
+// What the next tile takes of x: stretch `s` of some rows. A tile would wait for the first of it.
+struct NextX {
+  const Int8Stretch* const* rows;
+  int64_t s;
+};
+// Of the lines of a stretch that tiles read, all but those of levels_by_halves.
+HADAL_INLINE void fetch_line_of_x(const Int8Stretch* x, int i) {
+  constexpr int kLine = 64, kLevels = sizeof(Int8Stretch::levels) / kLine;
+  constexpr int kUnread = sizeof(Int8Stretch::levels_by_halves) / kLine;
+  constexpr int kRead = sizeof(Int8Stretch) / kLine - kUnread;
+  if (i < kRead)
+    __builtin_prefetch(
+        reinterpret_cast<const uint8_t*>(x) + (i < kLevels ? i : i + kUnread) * kLine, 0, 3);
+}
+
 // Stretch `s` of n_x rows of x times kInt8TileW vectors of rows of the panel.
 template <class Shape, int n_x>
 HADAL_INLINE void int8_tile(Int8Panel& panel, int vec, int n_subs, const Int8Stretch* const* x,
-                            int64_t s, float* sums, Ahead& ahead) {
+                            int64_t s, float* sums, Ahead& ahead, NextX next) {
   RowFloats block[kInt8TileW][unsigned{n_x}];
   HADAL_UNROLL
   for (int v = 0; v < kInt8TileW; ++v) {
@@ -254,8 +274,15 @@ HADAL_INLINE void int8_tile(Int8Panel& panel, int vec, int n_subs, const Int8Str
   }
   const uint8_t* words = panel.word(vec, 0);
   constexpr int kWordBytes = kVecRows * 4;
+  int n_steps = 0;
+  const auto fetch_some = [&]() HADAL_LAMBDA {
+    ahead.step();
+    HADAL_UNROLL
+    for (int j = 0; j < n_x; ++j) fetch_line_of_x(next.rows[j] + next.s, n_steps);
+    ++n_steps;
+  };
   for (int sub = 0; sub < n_subs; ++sub) {
-    if constexpr (Shape::kSub == kStepCols<Shape>) ahead.step();
+    if constexpr (Shape::kSub == kStepCols<Shape>) fetch_some();
     Dot<Shape::kMost, Shape::kIsSigned> dot[kInt8TileW][unsigned{n_x}];
     HADAL_UNROLL
     for (int j = 0; j < n_x; ++j) {
@@ -265,7 +292,7 @@ HADAL_INLINE void int8_tile(Int8Panel& panel, int vec, int n_subs, const Int8Str
     }
     for (int i = 0; i < Shape::kSub / 4; i += 4) {
       if constexpr (Shape::kSub > kStepCols<Shape>) {
-        if (i % (kStepCols<Shape> / 4) == 0) ahead.step();
+        if (i % (kStepCols<Shape> / 4) == 0) fetch_some();
       }
       HADAL_UNROLL
       for (int step = 0; step < 4; ++step) {
@@ -358,15 +385,21 @@ template <class Shape>
 [[gnu::noinline]] void int8_tiles(Int8Panel& panel, int n_cols, const Int8PanelProduct& p,
                                   int64_t s, Ahead& ahead) {
   const int n_subs = n_cols / Shape::kSub;
-  constexpr auto at_most = [](int n) { return n < kInt8TileX ? n : kInt8TileX; };
+  constexpr int kMost = kMostX<Shape>;
+  constexpr auto at_most = [](int n) { return n < kMost ? n : kMost; };
   for (int vec = 0; vec < kInt8Vecs; vec += kInt8TileW) {
     const auto tile = [&]<int n_x>(int64_t j) HADAL_LAMBDA {
-      int8_tile<Shape, n_x>(panel, vec, n_subs, p.x + j, s, p.sums + j * kInt8Rows, ahead);
+      // The rows of the next tile, which are as many or one less.
+      const bool is_last = j + n_x >= p.n_x;
+      const NextX next = is_last ? NextX{p.x, s + 1}
+                                 : NextX{p.x + (j + 2 * n_x <= p.n_x ? j + n_x : p.n_x - n_x), s};
+      int8_tile<Shape, n_x>(panel, vec, n_subs, p.x + j, s, p.sums + j * kInt8Rows, ahead, next);
     };
     for (int64_t j = 0; j < p.n_x;) {
       // As few tiles as there can be, and none of them much smaller than the others: experts often
       // have few rows, and a small tile waits for each of its sums.
-      const int64_t left = p.n_x - j, n_tiles = (left + kInt8TileX - 1) / kInt8TileX;
+      const int64_t left = p.n_x - j, most = left > 2 * kMost ? kInt8TileX : kMost;
+      const int64_t n_tiles = (left + most - 1) / most;
       const int64_t n = (left + n_tiles - 1) / n_tiles;
       switch (n) {
         case 1: tile.template operator()<1>(j); break;
@@ -374,7 +407,9 @@ template <class Shape>
         case 3: tile.template operator()<3>(j); break;
         case 4: tile.template operator()<at_most(4)>(j); break;
         case 5: tile.template operator()<at_most(5)>(j); break;
-        default: tile.template operator()<kInt8TileX>(j);
+        case 6: tile.template operator()<at_most(6)>(j); break;
+        case 7: tile.template operator()<at_most(7)>(j); break;
+        default: tile.template operator()<kMost>(j);
       }
       j += n;
     }
@@ -389,7 +424,7 @@ void int8_multiply_panel(const Int8PanelProduct& p) {
                           Format::kIsSigned ? -1 : Format::kOffsetShift, Format::kHasIntScales>;
   constexpr int64_t kStretchBytes = kStretch / Block::kElements * Block::kSize;
   auto& panel = *static_cast<Int8Panel*>(p.panel);
-  const int64_t n_tiles = (p.n_x + kInt8TileX - 1) / kInt8TileX;
+  const int64_t n_tiles = (p.n_x + kMostX<Shape> - 1) / kMostX<Shape>;
   Ahead ahead(p, p.k / Block::kElements * Block::kSize, p.k / kStepCols<Shape> * n_tiles);
   int64_t offset = 0;
   for (int64_t k = 0; k < p.k; k += kStretch, offset += kStretchBytes) {

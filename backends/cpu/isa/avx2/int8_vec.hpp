@@ -17,6 +17,7 @@ constexpr int kSignedOffsetShift = 7;
 constexpr int kInt8TileX = 3;
 constexpr int kSignedOffsetShift = -1;  // levels with a sign keep it
 #endif
+constexpr int kInt8MostX = kInt8TileX;
 
 HADAL_INLINE Ints load_ints(const void* p) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(p));
@@ -58,6 +59,7 @@ HADAL_INLINE Ints where_bytes_above(Ints x, int limit) {
 HADAL_INLINE Ints add_to_bytes(Ints x, int b) {
   return _mm256_add_epi8(x, _mm256_set1_epi8(static_cast<char>(b)));
 }
+HADAL_INLINE Ints add_halves(Ints a, Ints b) { return _mm256_add_epi16(a, b); }
 HADAL_INLINE Ints mul_halves(Ints a, Ints b) { return _mm256_mullo_epi16(a, b); }
 HADAL_INLINE Ints signed_byte(Ints x, int i) {
   return _mm256_srai_epi32(_mm256_slli_epi32(x, 24 - 8 * i), 24);

@@ -10,6 +10,7 @@ using Ints = __m512i;
 using RowFloats = __m512;
 constexpr int kVecRows = 16;
 constexpr int kInt8TileX = 6;
+constexpr int kInt8MostX = 8;  // where a stretch has one sum
 // Levels with a sign are stored 128 higher, for an instruction that wants them unsigned.
 constexpr int kSignedOffsetShift = 7;
 
@@ -57,6 +58,7 @@ HADAL_INLINE Ints where_bytes_above(Ints x, int limit) {
 HADAL_INLINE Ints add_to_bytes(Ints x, int b) {
   return _mm512_add_epi8(x, _mm512_set1_epi8(static_cast<char>(b)));
 }
+HADAL_INLINE Ints add_halves(Ints a, Ints b) { return _mm512_add_epi16(a, b); }
 HADAL_INLINE Ints mul_halves(Ints a, Ints b) { return _mm512_mullo_epi16(a, b); }
 HADAL_INLINE Ints signed_byte(Ints x, int i) {
   return _mm512_srai_epi32(_mm512_slli_epi32(x, static_cast<unsigned>(24 - 8 * i)), 24);

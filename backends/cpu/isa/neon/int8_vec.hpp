@@ -10,6 +10,7 @@ using Ints = int32x4_t;
 using RowFloats = float32x4_t;
 constexpr int kVecRows = 4;
 constexpr int kInt8TileX = 5;
+constexpr int kInt8MostX = kInt8TileX;
 // Levels with a sign keep it, and those without have none that would be taken for one.
 constexpr int kSignedOffsetShift = -1;
 
