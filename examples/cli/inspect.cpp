@@ -72,10 +72,11 @@ bool is_of_the_files(const hadal::Error& error) {
   }
 }
 
-Plan planned(hadal::Runtime& runtime, const Options& options) {
+Plan planned(Engine& engine, const Options& options) {
   Plan plan;
   try {
-    plan.memory = runtime.plan(options.model, options.model_options);
+    plan.memory = engine.runtime().plan(options.model, options.model_options);
+    (void)engine.model().tokenizer();  // which a plan does not need, and a model does
   } catch (const hadal::Error& error) {
     if (!is_of_the_files(error)) throw;
     plan.obstacle = error;
@@ -190,7 +191,7 @@ int InspectCommand::run() {
     write_out(options.json ? json_line({{key, std::string(*value)}}) : std::string(*value) + "\n");
     return kOk;
   }
-  const Plan plan = planned(engine.runtime(), options);
+  const Plan plan = planned(engine, options);
   if (!options.json) {
     write_out(describe(model, plan, tensors));
     return kOk;

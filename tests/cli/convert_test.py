@@ -202,6 +202,17 @@ class Conversions(unittest.TestCase):
         self.refused(1, "-00001-of-00003", "run", "-m", self.path("renamed.gguf"), "-p", "x")
         self.refused(1, "tokenizer", "tokenize", "-m", self.path("renamed.gguf"), "x")
 
+    def test_inspect_misses_a_tokenizer(self):
+        folder = self.path("v3")
+        shutil.copytree(os.path.join(TOYS, "v3"), folder)
+        told = json.loads(self.done("inspect", folder, "--json").stdout)
+        self.assertGreater(told["memory_plan"]["mapped"], 500_000)
+        self.assertNotIn("obstacle", told)
+        os.remove(os.path.join(folder, "tokenizer.json"))
+        told = json.loads(self.done("inspect", folder, "--json").stdout)
+        self.assertIn("tokenizer.json", told["obstacle"]["message"])
+        self.assertIn("kv_lora_rank", told["config"])
+
     def test_inspect_looks_at_the_mtp_part_of_a_directory(self):
         toy = os.path.join(TOYS, "v3")
         for name in ["config.json", "tokenizer.json", "tokenizer_config.json"]:
