@@ -26,7 +26,7 @@ uint32_t hadal_abi_version(void) { return HADAL_ABI_VERSION; }
 const char* hadal_build_info(void) {
   return "{\"version\": \"" HADAL_VERSION_STRING "\", \"compiler\": \"" HADAL_COMPILER
          "\", \"backends\": [\"cpu\", \"reference\"], \"cpu_isa\": [" HADAL_ISA_LIST
-         "], \"formats\": [\"gguf\"]}";
+         "], \"formats\": [\"gguf\", \"safetensors\"]}";
 }
 
 const char* hadal_status_name(hadal_status status) { return hadal::status_name(status); }

@@ -91,7 +91,9 @@ const char* hadal_model_profile(const hadal_model* model, size_t index, hadal_op
 hadal_status hadal_model_tokenizer(hadal_model* model, hadal_tokenizer** out, hadal_error** error) {
   return guard_any(model, error, [&](hadal_model& m) -> absl::Status {
     HADAL_RETURN_IF_ERROR(hadal::capi::require("out", out));
-    *out = new hadal_tokenizer(m.impl->model->tokenizer());
+    HADAL_ASSIGN_OR_RETURN(std::shared_ptr<const hadal::Tokenizer> tokenizer,
+                           m.impl->model->tokenizer_if_any());
+    *out = new hadal_tokenizer(std::move(tokenizer));
     return absl::OkStatus();
   });
 }

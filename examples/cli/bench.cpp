@@ -82,7 +82,7 @@ void BenchCommand::add_to(CLI::App& app) {
   number("-d,--depth", depth, "Tokens that are in the session before either");
   number("-r,--repeat", n_runs, "Runs that count");
   app.add_flag("--profile", profile, "Also show what each op of the model took in those runs");
-  options.add_model_flags(app);
+  options.add_model_flags(app, /*is_positional=*/true);
   options.add_session_flags(app);
   options.add_output_flags(app);
 }

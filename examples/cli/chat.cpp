@@ -3,6 +3,7 @@
 #include "examples/cli/conversation.hpp"
 #include "examples/cli/engine.hpp"
 #include "examples/cli/exit_codes.hpp"
+#include "examples/cli/flag_names.hpp"
 #include "examples/cli/interrupt.hpp"
 #include "examples/cli/line_editor.hpp"
 #include "examples/cli/printer.hpp"
@@ -88,7 +89,7 @@ class Chat {
     } catch (const hadal::Error& error) {
       printer.end();
       conversation_.drop_last();
-      write_error(error.what(), error.hint());
+      write_error(error.what(), with_flag_names(error.hint()));
       failed_ = true;
     }
     interrupt::clear();

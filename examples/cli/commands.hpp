@@ -109,7 +109,6 @@ struct ConvertCommand {
   void add_to(CLI::App& app);
   int run();
   ConversionPaths work;
-  std::string split_size;
 };
 
 struct QuantiseCommand {

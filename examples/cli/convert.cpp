@@ -18,26 +18,6 @@ namespace {
 
 constexpr uint64_t kUnknown = std::numeric_limits<uint64_t>::max();
 
-// "40G": decimal, as disks and other tools count.
-int64_t size_of(const std::string& flag, const std::string& text) {
-  constexpr const char* kUnits = "KMGT";
-  std::string digits = text;
-  double factor = 1.0;
-  if (!digits.empty()) {
-    const char unit = static_cast<char>(std::toupper(static_cast<unsigned char>(digits.back())));
-    const char* const found = std::find(kUnits, kUnits + 4, unit);
-    if (found != kUnits + 4) {
-      factor = std::pow(1000.0, static_cast<double>(found - kUnits) + 1.0);
-      digits.pop_back();
-    }
-  }
-  const double bytes = real_number(flag, digits) * factor;
-  if (!(bytes >= 1.0 && bytes < 9e18)) {
-    throw UsageError(flag + " is '" + text + "', wanted a size", "Give bytes, or 500M, 40G.");
-  }
-  return static_cast<int64_t>(bytes);
-}
-
 std::string size_text(uint64_t bytes) {
   constexpr const char* kUnits[] = {"bytes", "KB", "MB", "GB", "TB"};
   auto value = static_cast<double>(bytes);
@@ -133,28 +113,20 @@ int ConversionPaths::run() {
 void ConvertCommand::add_to(CLI::App& app) {
   work.add_to(app);
   work.options.add_conversion_flags(app);
-  app.add_option("--split-size", split_size, "Most bytes of a file: 500M, 40G")
-      ->option_text("SIZE")
-      ->group("Conversion");
   work.options.add_split_flags(app);
   work.options.add_work_flags(app);
   work.add_flags_to(app);
 }
 
-int ConvertCommand::run() {
-  if (!split_size.empty()) {
-    work.options.conversion.set_i64(HADAL_OPT_CONVERT_SPLIT_BYTES,
-                                    size_of("--split-size", split_size));
-  }
-  return work.run();
-}
+int ConvertCommand::run() { return work.run(); }
 
 void QuantiseCommand::add_to(CLI::App& app) {
   work.add_to(app);
-  app.add_option("TYPE", type, "Type or mix of the matrices: q8_0, bf16 ...")
+  app.add_option("TYPE", type, "Type or mix of the matrices: q8_0, bf16, q4_k_m, iq4_xs ...")
       ->option_text(" ")
       ->required();
   work.options.add_quantisation_flags(app);
+  work.options.add_split_flags(app);
   work.options.add_work_flags(app);
   work.add_flags_to(app);
 }
@@ -194,7 +166,7 @@ int SplitCommand::run() {
     throw UsageError("split wants --size or --tensors", "hadal split FROM TO --size 40G");
   }
   if (!size.empty())
-    work.options.conversion.set_i64(HADAL_OPT_CONVERT_SPLIT_BYTES, size_of("--size", size));
+    work.options.conversion.set_i64(HADAL_OPT_CONVERT_SPLIT_BYTES, size_in_bytes("--size", size));
   if (tensors != 0) work.options.conversion.set_i64(HADAL_OPT_CONVERT_SPLIT_TENSORS, tensors);
   return work.run();
 }

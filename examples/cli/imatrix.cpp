@@ -22,7 +22,7 @@ void ImatrixCommand::add_to(CLI::App& app) {
   app.add_flag("--add", add, "Add to what is in the file");
   app.add_flag("--process-output", with_head, "Measure the head too");
   app.add_flag("--no-bos", no_bos, "Begin no context with BOS");
-  options.add_model_flags(app);
+  options.add_model_flags(app, /*is_positional=*/true);
   options.add_output_flags(app);
 }
 

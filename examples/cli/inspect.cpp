@@ -1,10 +1,12 @@
-// hadal inspect: what a file holds and what memory it takes.
+// hadal inspect: what a file holds, what memory it takes, and what keeps it from running.
 #include <cstdio>
+#include <optional>
 
 #include "examples/cli/answer_json.hpp"
 #include "examples/cli/commands.hpp"
 #include "examples/cli/engine.hpp"
 #include "examples/cli/exit_codes.hpp"
+#include "examples/cli/flag_names.hpp"
 #include "examples/cli/terminal.hpp"
 
 namespace cli {
@@ -53,6 +55,35 @@ std::string one_line(std::string text) {
   return text;
 }
 
+// The memory a model takes, or why it cannot run.
+struct Plan {
+  hadal_memory_plan memory{};
+  std::optional<hadal::Error> obstacle;
+};
+
+bool is_of_the_files(const hadal::Error& error) {
+  switch (error.code()) {
+    case HADAL_E_NOT_FOUND:
+    case HADAL_E_IO:
+    case HADAL_E_FORMAT:
+    case HADAL_E_UNSUPPORTED:
+    case HADAL_E_LIMIT: return true;
+    default: return false;
+  }
+}
+
+Plan planned(Engine& engine, const Options& options) {
+  Plan plan;
+  try {
+    plan.memory = engine.runtime().plan(options.model, options.model_options);
+    (void)engine.model().tokenizer();  // which a plan does not need, and a model does
+  } catch (const hadal::Error& error) {
+    if (!is_of_the_files(error)) throw;
+    plan.obstacle = error;
+  }
+  return plan;
+}
+
 Json plan_json(const hadal_memory_plan& plan) {
   return {{"host_weights", plan.host_weights}, {"host_cache", plan.host_cache},
           {"host_scratch", plan.host_scratch}, {"mapped", plan.mapped},
@@ -63,15 +94,51 @@ std::string heading(const char* text) {
   return styled(text, Style::kBold, stdout_has_colours()) + "\n";
 }
 
-std::string describe(const hadal::Model& model, const hadal_memory_plan& plan, bool all_tensors) {
-  std::string out = heading("metadata");
+std::string describe_files(const hadal::Model& model) {
+  std::string out = heading("files");
+  const Json files = parsed(model, "hadal.files"), missing = parsed(model, "hadal.missing_files");
+  for (const Json& file : files) {
+    out += "  " + one_line(file.value("path", std::string())) + "  " +
+           bytes_text(file.value("bytes", uint64_t{0})) + "\n";
+  }
+  if (missing.empty()) return out;
+  out += "  only " + std::to_string(files.size()) + " of " +
+         std::to_string(files.size() + missing.size()) + " files of the set; missing:\n";
+  constexpr size_t kMostNames = 5;
+  for (size_t i = 0; i < missing.size() && i < kMostNames; ++i)
+    out += "    " + one_line(missing[i].get<std::string>()) + "\n";
+  if (missing.size() > kMostNames)
+    out += "    and " + std::to_string(missing.size() - kMostNames) + " more\n";
+  return out;
+}
+
+std::string describe_memory(const hadal::Model& model, const Plan& plan) {
+  if (plan.obstacle) {
+    const std::string hint = with_flag_names(plan.obstacle->hint());
+    return heading("does not run by itself") + "  " + one_line(plan.obstacle->what()) + "\n" +
+           (hint.empty() ? "" : "  " + one_line(hint) + "\n");
+  }
+  const hadal_memory_plan& memory = plan.memory;
+  std::string out = heading("memory");
+  out += "  weights mapped from the file  " + bytes_text(memory.mapped) + "\n";
+  out += "  weights read into memory      " + bytes_text(memory.host_weights) + "\n";
+  out += "  cache at full context         " + bytes_text(memory.host_cache) + "\n";
+  out += "  activations and tables        " + bytes_text(memory.host_scratch) + "\n";
+  out += "  least that works              " + bytes_text(memory.host_minimum) + "\n";
+  out += "  for the full context          " + bytes_text(memory.host_comfortable) + "\n";
+  out += "  backend                       " + metadata(model, "hadal.backend") + "\n";
+  return out;
+}
+
+std::string describe(const hadal::Model& model, const Plan& plan, bool all_tensors) {
+  std::string out = describe_files(model) + heading("metadata");
   const Json keys = parsed(model, "hadal.keys");
   for (const Json& key : keys) {
     const auto name = key.get<std::string>();
     out += "  " + one_line(name) + " = " + one_line(shortened(metadata(model, name))) + "\n";
   }
-  out += heading("shape");
   const Json config = parsed(model, "hadal.config");
+  if (!config.is_null()) out += heading("shape");
   for (const auto& [name, value] : config.items()) {
     out += "  " + name + " = " + value.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   }
@@ -99,16 +166,7 @@ std::string describe(const hadal::Model& model, const hadal_memory_plan& plan, b
            "\n";
   }
   out += "  together: " + std::to_string(tensors.size()) + " tensors, " + bytes_text(total) + "\n";
-
-  out += heading("memory");
-  out += "  weights mapped from the file  " + bytes_text(plan.mapped) + "\n";
-  out += "  weights read into memory      " + bytes_text(plan.host_weights) + "\n";
-  out += "  cache at full context         " + bytes_text(plan.host_cache) + "\n";
-  out += "  activations and tables        " + bytes_text(plan.host_scratch) + "\n";
-  out += "  least that works              " + bytes_text(plan.host_minimum) + "\n";
-  out += "  for the full context          " + bytes_text(plan.host_comfortable) + "\n";
-  out += "  backend                       " + metadata(model, "hadal.backend") + "\n";
-  return out;
+  return out + describe_memory(model, plan);
 }
 
 }  // namespace
@@ -116,15 +174,14 @@ std::string describe(const hadal::Model& model, const hadal_memory_plan& plan, b
 void InspectCommand::add_to(CLI::App& app) {
   app.add_flag("--tensors", tensors, "Every tensor, and not only their sums");
   app.add_option("--key", key, "Only this metadata value, whole")->option_text("NAME");
-  options.add_model_flags(app);
+  options.add_model_flags(app, /*is_positional=*/true);
   options.add_output_flags(app);
 }
 
 int InspectCommand::run() {
   options.resolve();
-  options.model_options.set_i64(HADAL_OPT_MMAP, 1);  // headers are enough: no weight is read
+  options.model_options.set_i64(HADAL_OPT_HEADERS_ONLY, 1);  // also of what cannot run
   Engine engine(options);
-  options.model_options.set_i64(HADAL_OPT_MMAP, options.no_mmap() ? 0 : 1);  // for the plan
   const hadal::Model& model = engine.model();
   if (!key.empty()) {
     const auto value = model.metadata(key);
@@ -134,7 +191,7 @@ int InspectCommand::run() {
     write_out(options.json ? json_line({{key, std::string(*value)}}) : std::string(*value) + "\n");
     return kOk;
   }
-  const hadal_memory_plan plan = engine.runtime().plan(options.model, options.model_options);
+  const Plan plan = planned(engine, options);
   if (!options.json) {
     write_out(describe(model, plan, tensors));
     return kOk;
@@ -143,11 +200,16 @@ int InspectCommand::run() {
   for (const Json& name : parsed(model, "hadal.keys")) {
     values[name.get<std::string>()] = metadata(model, name.get<std::string>());
   }
-  write_out(json_line({{"metadata", values},
-                       {"config", parsed(model, "hadal.config")},
-                       {"tensors", parsed(model, "hadal.tensors")},
-                       {"memory_plan", plan_json(plan)},
-                       {"backend", metadata(model, "hadal.backend")}}));
+  Json told = {{"files", parsed(model, "hadal.files")},
+               {"missing_files", parsed(model, "hadal.missing_files")},
+               {"metadata", values},
+               {"config", parsed(model, "hadal.config")},
+               {"tensors", parsed(model, "hadal.tensors")},
+               {"memory_plan", plan.obstacle ? Json() : plan_json(plan.memory)},
+               {"backend", metadata(model, "hadal.backend")}};
+  if (plan.obstacle)
+    told["obstacle"] = {{"message", plan.obstacle->what()}, {"hint", plan.obstacle->hint()}};
+  write_out(json_line(told));
   return kOk;
 }
 

@@ -5,6 +5,7 @@
 #include "examples/cli/commands.hpp"
 #include "examples/cli/engine.hpp"
 #include "examples/cli/exit_codes.hpp"
+#include "examples/cli/flag_names.hpp"
 #include "examples/cli/interrupt.hpp"
 #include "examples/cli/terminal.hpp"
 
@@ -107,7 +108,7 @@ int guarded(int argc, char** argv) {
     write_error(usage.what(), usage.hint());
     return kUsage;
   } catch (const hadal::Error& error) {
-    write_error(error.what(), error.hint());
+    write_error(error.what(), with_flag_names(error.hint()));
     const bool usage =
         error.code() == HADAL_E_OUT_OF_RANGE || error.code() == HADAL_E_UNKNOWN_OPTION;
     return usage ? kUsage : kFailure;

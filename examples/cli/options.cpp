@@ -1,8 +1,11 @@
 // Flags to options. Anything that this version cannot honour is refused here, before a model loads.
 #include "examples/cli/options.hpp"
 
+#include <cctype>
 #include <charconv>
+#include <cmath>
 #include <map>
+#include <string_view>
 
 #include "examples/cli/exit_codes.hpp"
 #include "examples/cli/terminal.hpp"
@@ -36,6 +39,26 @@ int64_t whole_number(const std::string& flag, const std::string& text) {
 }
 double real_number(const std::string& flag, const std::string& text) {
   return number<double>(flag, text, "a number");
+}
+
+int64_t size_in_bytes(const std::string& flag, const std::string& text) {
+  constexpr std::string_view kUnits = "KMGT";
+  std::string digits = text;
+  double factor = 1.0;
+  if (!digits.empty()) {
+    const auto unit = static_cast<char>(std::toupper(static_cast<unsigned char>(digits.back())));
+    const size_t power = kUnits.find(unit);
+    if (power != std::string_view::npos) {
+      factor = std::pow(1000.0, static_cast<double>(power) + 1.0);
+      digits.pop_back();
+    }
+  }
+  constexpr const char* kWanted = "a size: bytes, or 500M, 40G";
+  const double bytes = number<double>(flag, digits, kWanted) * factor;
+  if (!(bytes >= 1.0 && bytes < 9e18)) {
+    throw UsageError(flag + " is '" + text + "', wanted " + kWanted, "See hadal COMMAND --help.");
+  }
+  return static_cast<int64_t>(bytes);
 }
 
 std::vector<std::string> with_long_flags(int argc, char** argv) {
@@ -89,6 +112,7 @@ void Options::add_model_flags(CLI::App& app, bool is_positional) {
   add(app, "--determinism", HADAL_OPT_DETERMINISM,
       "1: same bits on this machine; 2: with any number of threads; 3: everywhere, slow", "LEVEL")
       ->group("Model");
+  add_any_option(app, "Model");
   app.add_option("--n-gpu-layers", n_gpu_layers_, "-ngl; only 0: this version has no GPU backend")
       ->option_text("N")
       ->group("Model");
@@ -188,10 +212,16 @@ void Options::add_quantisation_flags(CLI::App& app) {
       add(app, "--mtp", HADAL_OPT_CONVERT_MTP,
           "keep (default), drop or only: layers that predict more than one token ahead", "WHAT")
           ->group("Conversion");
-  app.add_flag("--mtp-only", mtp_only_, "--mtp only")->excludes(mtp)->group("Conversion");
+  app.add_flag("--mtp-only", mtp_only_, "--mtp only")
+      ->option_text(" ")
+      ->excludes(mtp)
+      ->group("Conversion");
 }
 
 void Options::add_split_flags(CLI::App& app) {
+  app.add_option("--split-size", split_size_, "Most bytes of a file: 500M, 40G")
+      ->option_text("SIZE")
+      ->group("Conversion");
   add(app, "--split-tensors", HADAL_OPT_CONVERT_SPLIT_TENSORS, "Most tensors of a file", "N")
       ->group("Conversion");
 }
@@ -201,6 +231,31 @@ void Options::add_work_flags(CLI::App& app) {
       ->group("Work");
   add(app, "--host-bytes", HADAL_OPT_HOST_BYTES, "Never use more memory than this", "BYTES")
       ->group("Work");
+  add_any_option(app, "Work");
+  is_conversion_ = true;
+}
+
+void Options::add_any_option(CLI::App& app, const char* group) {
+  app.add_option("--option", any_options_,
+                 "Any option of hadal.h by its name, as expert_groups=file; several times")
+      ->option_text("NAME=VALUE")
+      ->allow_extra_args(false)
+      ->take_all()
+      ->group(group);
+}
+
+void Options::set_any_option(const std::string& text) {
+  const size_t equals = text.find('=');
+  const std::string name = text.substr(0, equals);
+  int32_t key = 0;
+  try {
+    key = hadal::option_find(name);
+  } catch (const hadal::Error& error) {
+    throw UsageError(std::string("--option: ") + error.what(), error.hint());
+  }
+  if (equals == std::string::npos)
+    throw UsageError("--option " + name + " has no value", "Give --option " + name + "=VALUE.");
+  set("--option " + name, key, text.substr(equals + 1));
 }
 
 void Options::set(const std::string& flag, int32_t key, const std::string& value) {
@@ -208,7 +263,9 @@ void Options::set(const std::string& flag, int32_t key, const std::string& value
   hadal::Config* config = nullptr;
   switch (option.scope) {
     case HADAL_SCOPE_RUNTIME: config = &runtime; break;
-    case HADAL_SCOPE_MODEL: config = &model_options; break;
+    case HADAL_SCOPE_MODEL:  // a conversion takes the limits of reading, and says so of the rest
+      config = is_conversion_ ? &conversion : &model_options;
+      break;
     case HADAL_SCOPE_SESSION: config = &session; break;
     case HADAL_SCOPE_SAMPLER: config = &sampler; break;
     case HADAL_SCOPE_CONVERT: config = &conversion; break;
@@ -236,6 +293,10 @@ void Options::resolve() {
   refuse_what_is_missing();
   for (const Given& given : given_) {
     if (given.option->count() > 0) set(given.flag, given.key, given.value);
+  }
+  for (const std::string& text : any_options_) set_any_option(text);
+  if (!split_size_.empty()) {
+    conversion.set_i64(HADAL_OPT_CONVERT_SPLIT_BYTES, size_in_bytes("--split-size", split_size_));
   }
   if (no_mmap_) model_options.set_i64(HADAL_OPT_MMAP, 0);
   if (mtp_only_) conversion.set_str(HADAL_OPT_CONVERT_MTP, "only");

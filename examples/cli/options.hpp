@@ -22,12 +22,11 @@ class Options {
   void add_output_flags(CLI::App& app, bool with_json = true);
   void add_conversion_flags(CLI::App& app);    // those of quantisation, type, form of kv_b
   void add_quantisation_flags(CLI::App& app);  // types of single tensors, MTP layers
-  void add_split_flags(CLI::App& app);
-  void add_work_flags(CLI::App& app);  // threads, memory, for work without a model
+  void add_split_flags(CLI::App& app);         // bytes and tensors of a file
+  void add_work_flags(CLI::App& app);          // threads, memory, for work without a model
 
   // Reads what was given. UsageError, hadal::Error for a value that cannot be.
   void resolve();
-  bool no_mmap() const { return no_mmap_; }
 
   std::string model;
   std::string system;
@@ -49,14 +48,17 @@ class Options {
   CLI::Option* add(CLI::App& app, const char* flags, int32_t key, const char* help,
                    const char* type);
   void set(const std::string& flag, int32_t key, const std::string& value);
+  void add_any_option(CLI::App& app, const char* group);
+  void set_any_option(const std::string& text);
   void refuse_what_is_missing() const;
 
   std::list<Given> given_;  // a list: CLI11 keeps pointers to the values
   std::string n_gpu_layers_ = "0";
   std::string max_new_tokens_ = "-1";
   std::string demo_config_;
-  std::vector<std::string> stops_;
-  bool no_mmap_ = false, mtp_only_ = false;
+  std::string split_size_;
+  std::vector<std::string> stops_, any_options_;
+  bool no_mmap_ = false, mtp_only_ = false, is_conversion_ = false;
   bool verbose_ = false;
 };
 
@@ -66,5 +68,7 @@ std::vector<std::string> with_long_flags(int argc, char** argv);
 // The whole text as a number; UsageError names the flag.
 int64_t whole_number(const std::string& flag, const std::string& text);
 double real_number(const std::string& flag, const std::string& text);
+// "40G": decimal, as disks and other tools count.
+int64_t size_in_bytes(const std::string& flag, const std::string& text);
 
 }  // namespace cli

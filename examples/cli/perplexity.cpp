@@ -185,7 +185,7 @@ void PerplexityCommand::add_to(CLI::App& app) {
                  "Compare with such a file; the text is in it")
       ->option_text("FILE")
       ->group("Comparison");
-  options.add_model_flags(app);
+  options.add_model_flags(app, /*is_positional=*/true);
   options.add_output_flags(app);
 }
 

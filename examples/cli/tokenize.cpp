@@ -46,6 +46,7 @@ int TokenizeCommand::run() {
   const std::vector<int32_t> given = decode ? parse_ids(ids) : std::vector<int32_t>{};
   if (!decode && text_option->count() == 0) text = read_stdin();
 
+  options.model_options.set_i64(HADAL_OPT_HEADERS_ONLY, 1);  // weights know nothing of text
   const Engine engine(options);
   const hadal::Tokenizer tokenizer = engine.model().tokenizer();
   const int32_t flags = (special ? HADAL_TEXT_SPECIAL : 0) | (bos ? HADAL_TEXT_BOS : 0);

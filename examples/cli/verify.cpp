@@ -3,6 +3,7 @@
 #include "examples/cli/commands.hpp"
 #include "examples/cli/engine.hpp"
 #include "examples/cli/exit_codes.hpp"
+#include "examples/cli/flag_names.hpp"
 #include "examples/cli/progress.hpp"
 #include "examples/cli/run_to_end.hpp"
 #include "examples/cli/terminal.hpp"
@@ -30,7 +31,7 @@ std::string line_of(const Json& finding) {
   if (is_fault) line = styled(line, Style::kBold, stdout_has_colours());
   line += padded(finding.value("check", std::string()), 13);
   line += one_line(finding.value("message", std::string())) + "\n";
-  const std::string hint = finding.value("hint", std::string());
+  const std::string hint = with_flag_names(finding.value("hint", std::string()));
   if (!hint.empty()) line += std::string(24, ' ') + one_line(hint) + "\n";
   return line;
 }

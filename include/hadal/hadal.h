@@ -151,6 +151,13 @@ enum {
                                   libhadal_onednn.so. A module is code: name only a folder that is
                                   trusted as the library is. Default "": the folder of this library,
                                   or of the program that it is linked into */
+  HADAL_OPT_HEADERS_ONLY = 210, /* i64 0/1: load what the headers say and nothing else, to look at a
+                                   checkpoint: metadata, and the tokenizer if the files have one.
+                                   It need not be able to run: an MTP layer alone will do, and files
+                                   of a set that are not there are left out ("hadal.missing_files"
+                                   names them). There are no sessions on such a model. Counts for
+                                   hadal_model_load alone; hadal_model_plan says what keeps a
+                                   checkpoint from running. Default 0 */
   /* session */
   HADAL_OPT_CONTEXT = 300, /* i64: most tokens; 0 (default): what the model was trained for    */
   HADAL_OPT_CACHE_TYPE =
@@ -408,7 +415,10 @@ HADAL_API hadal_status hadal_model_verify(hadal_runtime* runtime, const char* pa
 /* A metadata value of the file as text, arrays as JSON; NULL if the key is absent. A directory has
  * the keys of config.json, and those of generation_config.json behind "generation_config.". Besides
  * the file's keys: "hadal.config" (the shape as JSON, names of config.json), "hadal.tensors"
- * (names, types, shapes, bytes as JSON), "hadal.keys" (all keys as JSON), "hadal.backend". [any] */
+ * (names, types, shapes, bytes as JSON), "hadal.keys" (all keys as JSON), "hadal.backend",
+ * "hadal.files" (paths and bytes as JSON, in the order that "file" in hadal.tensors counts) and
+ * "hadal.missing_files" (paths as JSON). Under HADAL_OPT_HEADERS_ONLY "hadal.config" is NULL where
+ * the files do not say it, as in a set without its first file. [any] */
 HADAL_API const char* hadal_model_metadata(const hadal_model* model, const char* key,
                                            size_t key_size);
 
@@ -447,7 +457,8 @@ HADAL_API hadal_status hadal_model_save_imatrix(const hadal_model* model, const 
                                                 size_t dataset_size, int32_t chunk_size,
                                                 int32_t flags, hadal_error** error);
 
-/* The model's tokenizer; it outlives the weights. [any] */
+/* The model's tokenizer; it outlives the weights. Fails only under HADAL_OPT_HEADERS_ONLY, where
+ * the files have none. [any] */
 HADAL_API hadal_status hadal_model_tokenizer(hadal_model* model, hadal_tokenizer** out,
                                              hadal_error** error);
 HADAL_API void hadal_model_free(hadal_model* model); /* [any] */
@@ -514,7 +525,8 @@ HADAL_API void hadal_tokenizer_free(hadal_tokenizer* tokenizer); /* [any] */
  */
 
 /* E_OUT_OF_RANGE for a cache type that is none and a context beyond the model's, E_UNSUPPORTED for
- * a cache type whose blocks of 32 do not divide the model's kv_lora_rank. [any] */
+ * a cache type whose blocks of 32 do not divide the model's kv_lora_rank, E_INVALID_ARGUMENT for a
+ * model loaded with HADAL_OPT_HEADERS_ONLY. [any] */
 HADAL_API hadal_status hadal_session_create(hadal_model* model, const hadal_config* config,
                                             hadal_session** out, hadal_error** error);
 /* Queues tokens. E_CONTEXT_FULL if they do not fit, E_OUT_OF_RANGE for an id outside the

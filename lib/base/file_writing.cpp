@@ -44,7 +44,9 @@ absl::Status write_error(absl::string_view path, absl::string_view what, int os_
   const bool is_full = os_error == ENOSPC || os_error == EDQUOT;
   return system_error(is_full ? HADAL_E_NO_SPACE : HADAL_E_IO, path, what, os_error,
                       is_full ? "Free space on this disk, or write to another."
-                              : "Check that this user may write there, and the device.");
+                      : os_error == ENOENT
+                          ? "The folder is not there: make it, or check the path."
+                          : "Check that this user may write there, and the device.");
 }
 
 // The folder that a path lies in.

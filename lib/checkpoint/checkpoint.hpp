@@ -38,6 +38,9 @@ struct CheckpointOptions {
   // Of a directory, only the tensors behind the last layer of the trunk, which are the MTP layers,
   // and only the files that hold them: the others need not be there (HADAL_OPT_MTP_PATH).
   bool only_mtp_layers = false;
+  // Files of a set that are not there are left out, and named by missing_files(); what they would
+  // hold is not asked for (HADAL_OPT_HEADERS_ONLY).
+  bool allow_missing_files = false;
 };
 
 class Checkpoint {
@@ -54,7 +57,9 @@ class Checkpoint {
   virtual std::string spelling(absl::string_view name) const = 0;
 
   virtual const Manifest& manifest() const = 0;
-  virtual const std::vector<std::shared_ptr<const File>>& files() const = 0;
+  virtual const std::vector<std::shared_ptr<const File>>& files() const = 0;  // at least one
+  // Paths, or "file 2 of 3" where none is known; always empty without allow_missing_files.
+  virtual std::vector<std::string> missing_files() const { return {}; }
   virtual absl::StatusOr<Vocabulary> vocabulary() const = 0;
 
   // The file's own metadata as text, arrays as JSON.

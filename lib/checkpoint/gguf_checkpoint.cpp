@@ -18,12 +18,16 @@ constexpr absl::string_view kDamaged =
 
 class GgufCheckpoint : public Checkpoint {
  public:
-  explicit GgufCheckpoint(std::vector<GgufFile> shards) : shards_(std::move(shards)) {
+  explicit GgufCheckpoint(GgufSet set)
+      : shards_(std::move(set.files)),
+        missing_(std::move(set.missing)),
+        is_headless_(!set.has_first) {
     for (const GgufFile& shard : shards_) files_.push_back(shard.file);
   }
 
   // Everything that can be said about the file without knowing the model.
   absl::Status check(const CheckpointOptions& options, const Log& log) {
+    if (is_headless_) return fill_manifest();  // and nothing that says what model it is
     HADAL_RETURN_IF_ERROR(check_model());
     HADAL_RETURN_IF_ERROR(check_types());
     HADAL_RETURN_IF_ERROR(check_factors());
@@ -105,12 +109,14 @@ class GgufCheckpoint : public Checkpoint {
 
   const Manifest& manifest() const override { return manifest_; }
   const std::vector<std::shared_ptr<const File>>& files() const override { return files_; }
+  std::vector<std::string> missing_files() const override { return missing_; }
   absl::StatusOr<Vocabulary> vocabulary() const override {
     HADAL_ASSIGN_OR_RETURN(const std::optional<int64_t> rows, vocab_size());
     return read_gguf_vocabulary(metadata(), path(), rows);
   }
 
-  // The first file of a set carries the metadata of all.
+  // The first file of a set carries the metadata of all; where it is missing, those of the next say
+  // which place it has.
   const GgufMetadata& metadata() const { return shards_.front().metadata; }
 
   std::vector<std::string> metadata_keys() const override {
@@ -364,6 +370,8 @@ class GgufCheckpoint : public Checkpoint {
 
   std::vector<GgufFile> shards_;
   std::vector<std::shared_ptr<const File>> files_;
+  std::vector<std::string> missing_;
+  bool is_headless_;
   Manifest manifest_;
   bool has_correction_bias_ = false;
   int64_t num_hidden_layers_ = 0;
@@ -378,9 +386,8 @@ absl::StatusOr<std::unique_ptr<Checkpoint>> open_gguf_checkpoint(FileSystem& fil
                                                                  std::shared_ptr<const File> given,
                                                                  const CheckpointOptions& options,
                                                                  const Log& log) {
-  HADAL_ASSIGN_OR_RETURN(std::vector<GgufFile> shards,
-                         read_gguf_set(files, std::move(given), options));
-  auto checkpoint = std::make_unique<GgufCheckpoint>(std::move(shards));
+  HADAL_ASSIGN_OR_RETURN(GgufSet set, read_gguf_set(files, std::move(given), options));
+  auto checkpoint = std::make_unique<GgufCheckpoint>(std::move(set));
   HADAL_RETURN_IF_ERROR(checkpoint->check(options, log));
   return checkpoint;
 }

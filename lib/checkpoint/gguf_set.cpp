@@ -91,22 +91,36 @@ absl::Status check_tensor_count(const std::vector<GgufFile>& shards) {
   return absl::OkStatus();
 }
 
+// A file under a name that does not say where the others are.
+absl::StatusOr<GgufSet> alone(GgufFile file, int64_t count) {
+  HADAL_ASSIGN_OR_RETURN(const std::optional<int64_t> place, file.metadata.integer("split.no"));
+  if (!place || *place < 0 || *place >= count)
+    return mismatch(file, "split.no", absl::StrCat("0 to ", count - 1), place);
+  GgufSet set;
+  for (int64_t i = 0; i < count; ++i) {
+    if (i != *place) set.missing.push_back(absl::StrCat("file ", i + 1, " of ", count));
+  }
+  set.has_first = *place == 0;
+  set.files.push_back(std::move(file));
+  return set;
+}
+
 }  // namespace
 
-absl::StatusOr<std::vector<GgufFile>> read_gguf_set(FileSystem& files,
-                                                    std::shared_ptr<const File> given,
-                                                    const CheckpointOptions& options) {
+absl::StatusOr<GgufSet> read_gguf_set(FileSystem& files, std::shared_ptr<const File> given,
+                                      const CheckpointOptions& options) {
   GgufTotals totals;
   const std::string path = given->path();
   HADAL_ASSIGN_OR_RETURN(GgufFile first_read, read_gguf_file(std::move(given), options, totals));
-  std::vector<GgufFile> shards;
+  GgufSet set;
+  std::vector<GgufFile>& shards = set.files;
   HADAL_ASSIGN_OR_RETURN(const std::optional<int64_t> split_count,
                          first_read.metadata.integer("split.count"));
   const int64_t count = split_count.value_or(1);
   if (count == 0 || count == 1) {  // merging a set leaves a 0 behind
     HADAL_RETURN_IF_ERROR(check_whole(first_read));
     shards.push_back(std::move(first_read));
-    return shards;
+    return set;
   }
   if (count < 0) return mismatch(first_read, "split.count", "a number of files", count);
   if (static_cast<uint64_t>(count) > options.limit_shards) {
@@ -118,6 +132,7 @@ absl::StatusOr<std::vector<GgufFile>> read_gguf_set(FileSystem& files,
 
   const std::optional<ShardName> name = parse_shard_name(path);
   if (!name || name->count != count || name->number < 1 || name->number > count) {
+    if (options.allow_missing_files) return alone(std::move(first_read), count);
     return fail(HADAL_E_FORMAT,
                 absl::StrCat(path, ": one of ", count,
                              " files (split.count), so wanted a name "
@@ -134,16 +149,23 @@ absl::StatusOr<std::vector<GgufFile>> read_gguf_set(FileSystem& files,
       continue;
     }
     const std::string context = absl::StrCat("shard ", number, " of ", count);
-    absl::StatusOr<std::shared_ptr<const File>> file = files.open(
-        absl::StrCat(name->prefix, "-", five_digits(number), "-of-", five_digits(count), ".gguf"));
-    if (!file.ok()) return prefix(context, file.status());
+    std::string other =
+        absl::StrCat(name->prefix, "-", five_digits(number), "-of-", five_digits(count), ".gguf");
+    absl::StatusOr<std::shared_ptr<const File>> file = files.open(other);
+    if (!file.ok()) {
+      const bool is_missing = code_of(file.status()) == HADAL_E_NOT_FOUND;
+      if (!is_missing || !options.allow_missing_files) return prefix(context, file.status());
+      if (number == 1) set.has_first = false;
+      set.missing.push_back(std::move(other));
+      continue;
+    }
     absl::StatusOr<GgufFile> shard = read_gguf_file(*std::move(file), options, totals);
     if (!shard.ok()) return prefix(context, shard.status());
     HADAL_RETURN_IF_ERROR(check_shard(*shard, number, count));
     shards.push_back(*std::move(shard));
   }
-  HADAL_RETURN_IF_ERROR(check_tensor_count(shards));
-  return shards;
+  if (set.missing.empty()) HADAL_RETURN_IF_ERROR(check_tensor_count(shards));
+  return set;
 }
 
 }  // namespace hadal

@@ -90,7 +90,9 @@ class HfCheckpoint : public Checkpoint {
         config_(std::move(config)),
         limit_string_bytes_(limit_string_bytes) {}
 
-  absl::Status fill_manifest(std::vector<SafetensorsFile> shards, bool only_mtp_layers) {
+  absl::Status fill_manifest(SafetensorsSet set, const CheckpointOptions& options) {
+    missing_ = std::move(set.missing);
+    std::vector<SafetensorsFile>& shards = set.files;
     for (size_t i = 0; i < shards.size(); ++i) {
       for (SafetensorsTensor& tensor : shards[i].tensors) {
         if (tensor.size_bytes == 0) continue;  // no model has a tensor without elements
@@ -108,7 +110,9 @@ class HfCheckpoint : public Checkpoint {
       }
       files_.push_back(std::move(shards[i].file));
     }
-    if (only_mtp_layers) return absl::OkStatus();
+    if (options.only_mtp_layers || options.allow_missing_files) return absl::OkStatus();
+    // An MTP layer alone lacks more than its head; what, the model says.
+    if (manifest_.find("layers.0.input_layernorm") == nullptr) return absl::OkStatus();
     HADAL_ASSIGN_OR_RETURN(const std::optional<bool> tied, flag("tie_word_embeddings"));
     if (tied.value_or(false) || manifest_.find("lm_head") != nullptr) return absl::OkStatus();
     return fail(
@@ -136,6 +140,7 @@ class HfCheckpoint : public Checkpoint {
 
   const Manifest& manifest() const override { return manifest_; }
   const std::vector<std::shared_ptr<const File>>& files() const override { return files_; }
+  std::vector<std::string> missing_files() const override { return missing_; }
 
   absl::StatusOr<Vocabulary> vocabulary() const override {
     HADAL_ASSIGN_OR_RETURN(Vocabulary vocabulary, read_vocabulary());
@@ -223,6 +228,7 @@ class HfCheckpoint : public Checkpoint {
   const uint64_t limit_string_bytes_;
   Manifest manifest_;
   std::vector<std::shared_ptr<const File>> files_;
+  std::vector<std::string> missing_;
 };
 
 // What the names of the MTP layers' tensors begin with, in the files: "model.layers.61." and on.
@@ -275,11 +281,9 @@ SafetensorsIndex mtp_part(const SafetensorsIndex& whole, const MtpNames& names) 
 }
 
 // The weights: by an index that names the file given, or by the file itself.
-absl::StatusOr<std::vector<SafetensorsFile>> read_weights(FileSystem& files,
-                                                          const std::string& directory,
-                                                          const std::string& weights,
-                                                          const HfConfig& config,
-                                                          const CheckpointOptions& options) {
+absl::StatusOr<SafetensorsSet> read_weights(FileSystem& files, const std::string& directory,
+                                            const std::string& weights, const HfConfig& config,
+                                            const CheckpointOptions& options) {
   MtpNames only(0, 0);
   if (options.only_mtp_layers) {
     HADAL_ASSIGN_OR_RETURN(only, mtp_names(config));
@@ -321,15 +325,15 @@ absl::StatusOr<std::vector<SafetensorsFile>> read_weights(FileSystem& files,
                 "safetensors, not the .bin files of PyTorch.");
   }
   SafetensorsTotals totals;
-  std::vector<SafetensorsFile> shards;
+  SafetensorsSet set;
   HADAL_ASSIGN_OR_RETURN(SafetensorsFile one,
                          read_safetensors_file(std::move(file), options, totals));
   if (options.only_mtp_layers) {
     std::erase_if(one.tensors, [&](const SafetensorsTensor& t) { return !only.has(t.name); });
     if (one.tensors.empty()) return no_mtp_layer(path);
   }
-  shards.push_back(std::move(one));
-  return shards;
+  set.files.push_back(std::move(one));
+  return set;
 }
 
 }  // namespace
@@ -346,11 +350,11 @@ absl::StatusOr<std::unique_ptr<Checkpoint>> open_hf_checkpoint(FileSystem& files
   HADAL_ASSIGN_OR_RETURN(HfConfig config,
                          HfConfig::parse(config_text, directory + kConfig, generation_text,
                                          directory + kGenerationConfig));
-  HADAL_ASSIGN_OR_RETURN(std::vector<SafetensorsFile> shards,
+  HADAL_ASSIGN_OR_RETURN(SafetensorsSet set,
                          read_weights(files, directory, weights, config, options));
   auto checkpoint = std::make_unique<HfCheckpoint>(directory, std::move(texts), std::move(config),
                                                    options.limit_string_bytes);
-  HADAL_RETURN_IF_ERROR(checkpoint->fill_manifest(std::move(shards), options.only_mtp_layers));
+  HADAL_RETURN_IF_ERROR(checkpoint->fill_manifest(std::move(set), options));
   return checkpoint;
 }
 

@@ -8,18 +8,27 @@
 
 namespace hadal {
 
-absl::StatusOr<std::vector<SafetensorsFile>> read_safetensors_set(
-    FileSystem& files, const std::string& directory, const SafetensorsIndex& index,
-    const std::string& index_path, const CheckpointOptions& options) {
+absl::StatusOr<SafetensorsSet> read_safetensors_set(FileSystem& files, const std::string& directory,
+                                                    const SafetensorsIndex& index,
+                                                    const std::string& index_path,
+                                                    const CheckpointOptions& options) {
   HashMap<std::string, size_t> file_of;  // by tensor; taken out once found
   for (const auto& [name, file] : index.tensors) file_of.try_emplace(name, file);
 
   SafetensorsTotals totals;
-  std::vector<SafetensorsFile> shards;
+  SafetensorsSet set;
+  std::vector<bool> is_missing(index.files.size());
   for (size_t i = 0; i < index.files.size(); ++i) {
     const std::string context = absl::StrCat("file ", i + 1, " of ", index.files.size());
     absl::StatusOr<std::shared_ptr<const File>> file = files.open(directory + index.files[i]);
-    if (!file.ok()) return prefix(context, file.status());
+    if (!file.ok()) {
+      is_missing[i] = code_of(file.status()) == HADAL_E_NOT_FOUND;
+      const bool is_the_last_hope = set.files.empty() && i + 1 == index.files.size();
+      if (!is_missing[i] || !options.allow_missing_files || is_the_last_hope)
+        return prefix(context, file.status());
+      set.missing.push_back(directory + index.files[i]);
+      continue;
+    }
     absl::StatusOr<SafetensorsFile> shard =
         read_safetensors_file(*std::move(file), options, totals);
     if (!shard.ok()) return prefix(context, shard.status());
@@ -30,16 +39,16 @@ absl::StatusOr<std::vector<SafetensorsFile>> read_safetensors_set(
       file_of.erase(place);
       return false;
     });
-    shards.push_back(*std::move(shard));
+    set.files.push_back(*std::move(shard));
   }
   for (const auto& [name, file] : index.tensors) {
-    if (file_of.find(name) == file_of.end()) continue;
+    if (file_of.find(name) == file_of.end() || is_missing[file]) continue;
     return fail(HADAL_E_FORMAT,
                 absl::StrCat(index_path, ": the tensor ", printable(name), " should lie in ",
                              index.files[file], ", which does not have it"),
                 "Index and files do not belong together: download the set again.");
   }
-  return shards;
+  return set;
 }
 
 }  // namespace hadal

@@ -11,12 +11,16 @@
 
 namespace hadal {
 
-// The files, in the order of the index, with the tensors that it names and no others. `index_path`
-// is for messages.
-absl::StatusOr<std::vector<SafetensorsFile>> read_safetensors_set(FileSystem& files,
-                                                                  const std::string& directory,
-                                                                  const SafetensorsIndex& index,
-                                                                  const std::string& index_path,
-                                                                  const CheckpointOptions& options);
+struct SafetensorsSet {
+  std::vector<SafetensorsFile> files;  // in the order of the index; at least one
+  std::vector<std::string> missing;    // paths, with allow_missing_files
+};
+
+// The files of the index, with the tensors that it names and no others. `index_path` is for
+// messages. E_NOT_FOUND if a file is missing; with allow_missing_files, if all of them are.
+absl::StatusOr<SafetensorsSet> read_safetensors_set(FileSystem& files, const std::string& directory,
+                                                    const SafetensorsIndex& index,
+                                                    const std::string& index_path,
+                                                    const CheckpointOptions& options);
 
 }  // namespace hadal

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "lib/base/deadline.hpp"
 #include "lib/tensor/block_formats.hpp"
 
@@ -108,6 +109,11 @@ absl::Status Conversion::refuse_existing() const {
           HADAL_E_INVALID_ARGUMENT,
           absl::StrCat(path, ": a directory or device stands where a file is to be written"),
           "Give the path of the file to be written.");
+    }
+    if (absl::EndsWith(path, "/")) {
+      return fail(HADAL_E_INVALID_ARGUMENT,
+                  absl::StrCat(path, ": the path of a directory, wanted that of a file"),
+                  "Give the path of the file to be written.");
     }
     if (status.ok() && !options_.overwrite) {
       return fail(HADAL_E_INVALID_ARGUMENT, absl::StrCat(path, ": this file is there already"),

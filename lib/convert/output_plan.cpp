@@ -179,7 +179,7 @@ class GgufPlanner {
 
 // A directory as it is, file by file, with or without its fp8.
 absl::Status plan_directory(FileSystem& files, const std::string& to,
-                            const ConversionOptions& options, OutputPlan& plan) {
+                            const ConversionOptions& options, const Log& log, OutputPlan& plan) {
   const std::string* from = hf_directory_of(*plan.checkpoint);
   const auto refuse = [&](absl::string_view what, absl::string_view hint) {
     return fail(HADAL_E_UNSUPPORTED, absl::StrCat(to, ": ", what), hint);
@@ -230,6 +230,11 @@ absl::Status plan_directory(FileSystem& files, const std::string& to,
                           std::move(layout.offsets), 1, layout.size_bytes});
     begin = end;
   }
+  if (dequantised && plan.types.encoded == 0) {
+    log.warning("convert", absl::StrCat(*from,
+                                        ": no tensor is in fp8, so all of them stay as they "
+                                        "are"));
+  }
   const DirectoryChange change{dequantised, options.mtp == MtpLayers::kDrop};
   return plan_directory_files(files, *from, change, options.checkpoint.limit_string_bytes,
                               safetensors_index_text(index, tensor_bytes), plan);
@@ -277,7 +282,7 @@ absl::StatusOr<OutputPlan> plan_output(FileSystem& files, const std::string& fro
   OutputPlan plan;
   HADAL_ASSIGN_OR_RETURN(plan.checkpoint, open_checkpoint(files, from, options.checkpoint, log));
   HADAL_ASSIGN_OR_RETURN(plan.config, read_config(*plan.checkpoint));
-  const absl::Status status = options.to_safetensors ? plan_directory(files, to, options, plan)
+  const absl::Status status = options.to_safetensors ? plan_directory(files, to, options, log, plan)
                                                      : GgufPlanner(plan, options, log).run(to);
   if (!status.ok()) return status;
   return plan;

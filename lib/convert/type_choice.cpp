@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "lib/convert/mix.hpp"
 #include "lib/tensor/block_encoders.hpp"
@@ -96,12 +97,32 @@ class Remarks {
 
 }  // namespace
 
+std::string writable_types() {
+  std::string names;
+  for (int i = 0; i < kDTypeCount; ++i) {
+    const auto dtype = static_cast<DType>(i);
+    if (can_encode(dtype)) absl::StrAppend(&names, names.empty() ? "" : ", ", name(dtype));
+  }
+  return names;
+}
+
+absl::Status check_type_word(absl::string_view word) {
+  HADAL_RETURN_IF_ERROR(choose_types(word, {}).status());
+  const std::optional<DType> type = dtype_from_name(absl::AsciiStrToLower(word));
+  if (!type || can_encode(*type)) return absl::OkStatus();
+  return fail(HADAL_E_OUT_OF_RANGE,
+              absl::StrCat("the type ", name(*type), " is read and run, but not written"),
+              absl::StrCat("Give one of the types ", writable_types(), ", or of the mixes ",
+                           mix_names(), "; keep leaves tensors as they are."));
+}
+
 absl::StatusOr<TypeCounts> choose_output_types(const ConversionOptions& options, bool from_gguf,
                                                std::vector<OutputTensor>& tensors, const Log& log) {
   std::vector<MixTensor> for_mix;
   for (const OutputTensor& tensor : tensors) {
     for_mix.push_back({tensor.name, tensor.dtype, tensor.shape});
   }
+  HADAL_RETURN_IF_ERROR(check_type_word(options.type));  // also where no row would get the type
   HADAL_ASSIGN_OR_RETURN(const std::vector<DType> by_mix, choose_types(options.type, for_mix));
 
   TypeCounts counts;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "lib/base/log.hpp"
+#include "lib/base/status.hpp"
 #include "lib/convert/conversion_options.hpp"
 #include "lib/convert/output_tensor.hpp"
 
@@ -22,6 +24,13 @@ struct TypeCounts {
 // and fp8 bf16. Warns of substitutes and of double losses.
 absl::StatusOr<TypeCounts> choose_output_types(const ConversionOptions& options, bool from_gguf,
                                                std::vector<OutputTensor>& tensors, const Log& log);
+
+// Of what may be asked for: E_OUT_OF_RANGE for a word that is no type, no mix and not "keep", and
+// for a type that hadal does not write. Mixes are made of types that it does.
+absl::Status check_type_word(absl::string_view word);
+
+// The names of the types that hadal writes, for messages: "f32, f16, ...".
+std::string writable_types();
 
 // general.file_type for a type or mix; nothing for "keep" and for words without a number.
 std::optional<uint32_t> gguf_file_type(absl::string_view type);

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "lib/convert/type_choice.hpp"
 #include "lib/tensor/block_encoders.hpp"
 
 namespace hadal {
@@ -47,7 +48,7 @@ absl::StatusOr<std::vector<TypeRule>> parse_type_rules(absl::string_view text) {
         return fail(
             HADAL_E_OUT_OF_RANGE,
             absl::StrCat("the rule \"", one, "\": \"", type, "\" is no type that hadal writes"),
-            "Give keep, or a type such as f16, bf16 or q8_0; no mix.");
+            absl::StrCat("Give keep or a type, but no mix: ", writable_types(), "."));
       }
     }
     rules.push_back(std::move(rule));

@@ -33,7 +33,9 @@ const char* Model::metadata(absl::string_view key) const {
 }
 
 std::optional<std::string> Model::compose_metadata(absl::string_view key) const {
-  if (key == "hadal.config") return config_json(config_);
+  if (key == "hadal.config") {
+    return has_config_ ? std::optional(config_json(config_)) : std::nullopt;
+  }
   if (key == "hadal.backend") return backend_->description();
   if (key == "hadal.keys") return write_json(Json(checkpoint_->metadata_keys()));
   if (key == "hadal.tensors") {
@@ -53,6 +55,26 @@ std::optional<std::string> Model::compose_metadata(absl::string_view key) const 
     if (mtp_sidecar_) add(mtp_sidecar_->checkpoint->manifest(), checkpoint_->files().size());
     return write_json(list);
   }
+  if (key == "hadal.files") {
+    Json list = Json::array();
+    const auto add = [&](const Checkpoint& checkpoint) {
+      for (const auto& file : checkpoint.files()) {
+        list.push_back({{"path", to_utf8(file->path())}, {"bytes", file->size_bytes()}});
+      }
+    };
+    add(*checkpoint_);
+    if (mtp_sidecar_) add(*mtp_sidecar_->checkpoint);
+    return write_json(list);
+  }
+  if (key == "hadal.missing_files") {
+    Json list = Json::array();
+    for (const std::string& path : checkpoint_->missing_files()) list.push_back(to_utf8(path));
+    if (mtp_sidecar_) {
+      for (const std::string& path : mtp_sidecar_->checkpoint->missing_files())
+        list.push_back(to_utf8(path));
+    }
+    return write_json(list);
+  }
   std::optional<std::string> value = checkpoint_->metadata(key);
   if (value) value = to_utf8(*value);  // a text of the file may hold any bytes
   return value;
@@ -65,6 +87,8 @@ std::optional<OpProfile> Model::profile(size_t index) const {
 ModelLoader::ModelLoader(Resources resources, std::string path, ModelOptions options)
     : options_(std::move(options)), path_(std::move(path)), model_(new Model()) {
   model_->resources_ = std::move(resources);
+  model_->is_headers_only_ = options_.headers_only;
+  options_.checkpoint.allow_missing_files = options_.headers_only;
 }
 
 double ModelLoader::progress() const {
@@ -80,33 +104,62 @@ double ModelLoader::progress() const {
   return std::min(0.999, static_cast<double>(n_done) / static_cast<double>(total));
 }
 
+// All files of the checkpoint and where each weight lies in them.
+absl::Status ModelLoader::open() {
+  Model& m = *model_;
+  HADAL_ASSIGN_OR_RETURN(m.checkpoint_, open_checkpoint(*m.resources_.files, path_,
+                                                        options_.checkpoint, *m.resources_.log));
+  if (options_.headers_only) return open_headers();
+  HADAL_ASSIGN_OR_RETURN(m.config_, read_config(*m.checkpoint_));
+  HADAL_ASSIGN_OR_RETURN(WeightLoader loader, WeightLoader::create(*m.checkpoint_, m.config_,
+                                                                   options_.use_mmap, m.weights_));
+  weights_ = std::move(loader);
+  if (options_.mtp_path.empty()) return absl::OkStatus();
+  HADAL_RETURN_IF_ERROR(open_sidecar());
+  HADAL_ASSIGN_OR_RETURN(WeightLoader mtp, WeightLoader::create_mtp(*m.mtp_sidecar_->checkpoint,
+                                                                    m.mtp_sidecar_->config,
+                                                                    options_.use_mmap, m.weights_));
+  mtp_weights_ = std::move(mtp);
+  return absl::OkStatus();
+}
+
+absl::Status ModelLoader::open_sidecar() {
+  Model& m = *model_;
+  HADAL_ASSIGN_OR_RETURN(
+      m.mtp_sidecar_, open_mtp_sidecar(*m.resources_.files, options_.mtp_path, options_.checkpoint,
+                                       *m.resources_.log, *m.checkpoint_, m.config_));
+  m.config_.num_nextn_predict_layers = m.mtp_sidecar_->config.num_nextn_predict_layers;
+  return absl::OkStatus();
+}
+
+// Takes what is there. What a whole model would lack is hadal_model_plan's to say.
+absl::Status ModelLoader::open_headers() {
+  Model& m = *model_;
+  absl::StatusOr<ModelConfig> config = read_config(*m.checkpoint_);
+  m.has_config_ = config.ok();
+  if (config.ok()) m.config_ = *std::move(config);
+  if (options_.mtp_path.empty()) return absl::OkStatus();
+  HADAL_RETURN_IF_ERROR(config.status());  // there is nothing to compare the layer with
+  return open_sidecar();
+}
+
+absl::Status ModelLoader::make_tokenizer() {
+  Model& m = *model_;
+  HADAL_ASSIGN_OR_RETURN(Vocabulary vocabulary, m.checkpoint_->vocabulary());
+  if (m.mtp_sidecar_) {
+    HADAL_RETURN_IF_ERROR(check_same_vocabulary(*m.mtp_sidecar_->checkpoint, vocabulary));
+  }
+  HADAL_ASSIGN_OR_RETURN(m.tokenizer_, Tokenizer::create(std::move(vocabulary)));
+  return absl::OkStatus();
+}
+
 absl::Status ModelLoader::step() {
   Model& m = *model_;
   switch (stage_) {
-    case Stage::kOpen: {
-      HADAL_ASSIGN_OR_RETURN(
-          m.checkpoint_,
-          open_checkpoint(*m.resources_.files, path_, options_.checkpoint, *m.resources_.log));
-      HADAL_ASSIGN_OR_RETURN(m.config_, read_config(*m.checkpoint_));
-      HADAL_ASSIGN_OR_RETURN(
-          WeightLoader loader,
-          WeightLoader::create(*m.checkpoint_, m.config_, options_.use_mmap, m.weights_));
-      weights_ = std::move(loader);
-      if (!options_.mtp_path.empty()) {
-        HADAL_ASSIGN_OR_RETURN(
-            m.mtp_sidecar_,
-            open_mtp_sidecar(*m.resources_.files, options_.mtp_path, options_.checkpoint,
-                             *m.resources_.log, *m.checkpoint_, m.config_));
-        HADAL_ASSIGN_OR_RETURN(
-            WeightLoader mtp,
-            WeightLoader::create_mtp(*m.mtp_sidecar_->checkpoint, m.mtp_sidecar_->config,
-                                     options_.use_mmap, m.weights_));
-        mtp_weights_ = std::move(mtp);
-        m.config_.num_nextn_predict_layers = m.mtp_sidecar_->config.num_nextn_predict_layers;
-      }
+    case Stage::kOpen:
+      HADAL_RETURN_IF_ERROR(open());
       stage_ = Stage::kBackend;
       return absl::OkStatus();
-    }
     case Stage::kBackend: {
       HADAL_ASSIGN_OR_RETURN(
           m.backend_, make_backend(options_.backend, m.resources_.memory, m.resources_.executor));
@@ -121,17 +174,20 @@ absl::Status ModelLoader::step() {
         m.backend_ = std::move(summing);
       }
       m.resources_.log->info("load", absl::StrCat("backend ", m.backend_->description()));
+      stage_ = Stage::kTokenizer;
+      if (options_.headers_only) return absl::OkStatus();
       m.rope_.emplace(m.config_);
       m.chunk_rows_ = rows_of_a_chunk(m.config_, options_);
-      stage_ = Stage::kTokenizer;
       return absl::OkStatus();
     }
     case Stage::kTokenizer: {
-      HADAL_ASSIGN_OR_RETURN(Vocabulary vocabulary, m.checkpoint_->vocabulary());
-      if (m.mtp_sidecar_) {
-        HADAL_RETURN_IF_ERROR(check_same_vocabulary(*m.mtp_sidecar_->checkpoint, vocabulary));
+      if (options_.headers_only) {
+        m.no_tokenizer_ = make_tokenizer();
+        if (m.mtp_sidecar_) HADAL_RETURN_IF_ERROR(m.no_tokenizer_);  // they are to be compared
+        stage_ = Stage::kDone;
+        return absl::OkStatus();
       }
-      HADAL_ASSIGN_OR_RETURN(m.tokenizer_, Tokenizer::create(std::move(vocabulary)));
+      HADAL_RETURN_IF_ERROR(make_tokenizer());
       if (m.tokenizer_->n_tokens() > m.config_.vocab_size) {
         return fail(HADAL_E_FORMAT,
                     absl::StrCat(path_, ": the vocabulary has ", m.tokenizer_->n_tokens(),

@@ -1,5 +1,6 @@
 // A loaded model: checkpoint, config, backend, weights, tokenizer, in that order. Immutable once
-// loaded, except that its backend works through one queue.
+// loaded, except that its backend works through one queue. One of headers only has no weights, and
+// of the others what its files give: for metadata and tokenizer, never to be run.
 #pragma once
 
 #include <cstdint>
@@ -29,10 +30,11 @@ namespace hadal {
 struct ModelOptions {
   BackendOptions backend;
   bool use_mmap = true;
-  int32_t chunk_rows = 0;  // 0: chosen here
-  bool profile = false;    // see hadal_model_profile
-  bool imatrix = false;    // sum what goes into weights
-  std::string mtp_path;    // of an MTP layer that the model's own files lack; empty: none
+  int32_t chunk_rows = 0;     // 0: chosen here
+  bool profile = false;       // see hadal_model_profile
+  bool imatrix = false;       // sum what goes into weights
+  bool headers_only = false;  // for looking at a checkpoint, whole or not; counts for ModelLoader
+  std::string mtp_path;       // of an MTP layer that the model's own files lack; empty: none
   CheckpointOptions checkpoint;
 };
 
@@ -61,7 +63,13 @@ class Model {
   LatentCache mtp_cache(DType latent) const {
     return {*backend_, config_, config_.num_nextn_predict_layers, latent};
   }
+  bool is_headers_only() const { return is_headers_only_; }
   const std::shared_ptr<const Tokenizer>& tokenizer() const { return tokenizer_; }
+  // For one of headers only, whose files may have none.
+  absl::StatusOr<std::shared_ptr<const Tokenizer>> tokenizer_if_any() const {
+    if (tokenizer_ == nullptr) return no_tokenizer_;
+    return tokenizer_;
+  }
   const Manifest& manifest() const { return checkpoint_->manifest(); }
   int32_t chunk_rows() const { return chunk_rows_; }
   // [vocab_size], 1 for the ids that have a text. Rows beyond the tokenizer have weights, and can
@@ -69,7 +77,8 @@ class Model {
   const std::vector<uint8_t>& sampled_rows() const { return sampled_rows_; }
 
   // A metadata value of the file, or one of our own: hadal.config, hadal.tensors, hadal.keys,
-  // hadal.backend. NULL if there is none. Lives as long as the model. Thread-safe.
+  // hadal.files, hadal.missing_files, hadal.backend. NULL if there is none. Lives as long as the
+  // model. Thread-safe.
   const char* metadata(absl::string_view key) const;
 
   // A line of the ops' profile; nothing past the last, and of a model without one. Its name lives
@@ -88,6 +97,8 @@ class Model {
   }
 
   Resources resources_;
+  bool is_headers_only_ = false;
+  bool has_config_ = true;  // only one of headers only may lack it
   std::unique_ptr<Checkpoint> checkpoint_;
   std::optional<MtpSidecar> mtp_sidecar_;
   ModelConfig config_;
@@ -98,6 +109,7 @@ class Model {
   std::vector<std::shared_ptr<const void>> weight_bytes_;
   std::optional<Rope> rope_;
   std::shared_ptr<const Tokenizer> tokenizer_;
+  absl::Status no_tokenizer_;  // why, where there is none
   int32_t chunk_rows_ = 0;
   std::vector<uint8_t> sampled_rows_;
 
@@ -121,6 +133,10 @@ class ModelLoader {
 
  private:
   enum class Stage { kOpen, kBackend, kTokenizer, kWeights, kDone };
+  absl::Status open();
+  absl::Status open_sidecar();
+  absl::Status open_headers();
+  absl::Status make_tokenizer();
 
   ModelOptions options_;
   std::string path_;

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "lib/tensor/block_formats.hpp"
 
 namespace hadal {
@@ -23,11 +25,35 @@ int64_t product(const std::vector<int64_t>& shape) {
 
 }  // namespace
 
+bool holds_mtp_alone(const Checkpoint& checkpoint, const ModelConfig& config) {
+  const Manifest& manifest = checkpoint.manifest();
+  if (manifest.find(absl::StrCat("layers.", config.num_hidden_layers, ".enorm")) == nullptr)
+    return false;
+  return std::none_of(manifest.entries().begin(), manifest.entries().end(),
+                      [&](const TensorEntry& entry) {
+                        absl::string_view name = entry.name;
+                        int32_t layer = 0;
+                        return absl::ConsumePrefix(&name, "layers.") &&
+                               absl::SimpleAtoi(name.substr(0, name.find('.')), &layer) &&
+                               layer < config.num_hidden_layers;
+                      });
+}
+
 // Turns the configuration into the list of tensors to load. The first failure sticks.
 class WeightPlan {
  public:
   WeightPlan(const Checkpoint& checkpoint, const ModelConfig& config, WeightLoader& loader)
       : checkpoint_(checkpoint), config_(config), loader_(loader) {}
+
+  absl::Status refuse_mtp_alone() const {
+    if (!holds_mtp_alone(checkpoint_, config_)) return absl::OkStatus();
+    return fail(
+        HADAL_E_UNSUPPORTED,
+        absl::StrCat(checkpoint_.files().front()->path(), ": found the MTP layer alone (layer ",
+                     config_.num_hidden_layers, "), wanted a whole model"),
+        "It goes beside the model it was made for: load that one, and name this file with "
+        "the option mtp_path.");
+  }
 
   void trunk(ModelWeights& w) {
     const int64_t vocab = config_.vocab_size, hidden = config_.hidden_size;
@@ -289,8 +315,7 @@ class WeightPlan {
                        files.size() > 1 ? " and the files that belong to it" : "", ": the tensor ",
                        name, " is missing; wanted shape ", text(shapes.front())),
           "The file lacks a part of the model: a shard may be missing, or the converter "
-          "did not know this model. Convert or download it again. A file that holds an MTP layer "
-          "alone goes beside its model: the option mtp_path.");
+          "did not know this model. Convert or download it again.");
       return nullptr;
     }
     if (std::find(shapes.begin(), shapes.end(), entry->shape) == shapes.end()) {
@@ -373,6 +398,7 @@ absl::StatusOr<WeightLoader> WeightLoader::create_parts(const Checkpoint& checkp
   weights.mtp.resize(static_cast<size_t>(config.num_nextn_predict_layers));
   WeightPlan plan(checkpoint, config, loader);
   if (with_trunk) {
+    HADAL_RETURN_IF_ERROR(plan.refuse_mtp_alone());
     weights.layers.resize(static_cast<size_t>(config.num_hidden_layers));
     plan.trunk(weights);
   }

@@ -56,6 +56,9 @@ struct ModelWeights {
   std::vector<MtpWeights> mtp;
 };
 
+// A file that was made to go beside its model: the MTP layer, and nothing of the layers before.
+bool holds_mtp_alone(const Checkpoint& checkpoint, const ModelConfig& config);
+
 // Loads the weights step by step, so that loading can pause and be cancelled.
 class WeightLoader {
  public:

@@ -5,7 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "lib/convert/imatrix_file.hpp"
-#include "lib/convert/mix.hpp"
+#include "lib/convert/type_choice.hpp"
 #include "lib/session/load_request.hpp"
 
 namespace hadal {
@@ -47,7 +47,7 @@ absl::StatusOr<ConversionOptions> conversion_options(const Runtime& runtime, con
   options.checkpoint = input_limits(config);
   options.checkpoint.infer_expert_groups = false;  // what the file does not say is not written
   options.type = absl::AsciiStrToLower(config.str(HADAL_OPT_CONVERT_TYPE));
-  HADAL_RETURN_IF_ERROR(choose_types(options.type, {}).status());  // before anything is read
+  HADAL_RETURN_IF_ERROR(check_type_word(options.type));  // before anything is read
   HADAL_ASSIGN_OR_RETURN(options.to_safetensors,
                          value_of<bool>(config, HADAL_OPT_CONVERT_FORMAT, kFormats));
   HADAL_ASSIGN_OR_RETURN(options.rules, parse_type_rules(config.str(HADAL_OPT_CONVERT_RULES)));

@@ -25,6 +25,7 @@ absl::StatusOr<ModelOptions> model_options(const Runtime& runtime, const Config&
   options.mtp_path = config.str(HADAL_OPT_MTP_PATH);
   options.profile = config.i64(HADAL_OPT_PROFILE) != 0;
   options.imatrix = config.i64(HADAL_OPT_IMATRIX) != 0;
+  options.headers_only = config.i64(HADAL_OPT_HEADERS_ONLY) != 0;
   options.checkpoint = input_limits(config);
 
   const std::string groups = config.str(HADAL_OPT_EXPERT_GROUPS);

@@ -52,6 +52,8 @@ constexpr OptionInfo kOptions[] = {
         "sum the squares of what goes into each weight, for hadal_model_save_imatrix"),
     str(HADAL_OPT_MODULE_PATH, kModel, "module_path", "",
         "folder of the modules of backends; empty: that of the library"),
+    i64(HADAL_OPT_HEADERS_ONLY, kModel, "headers_only", 0, 1, 0,
+        "load headers and tokenizer of whatever is there, to be looked at and not run"),
     i64(HADAL_OPT_CONTEXT, kSession, "context", 0, 1 << 30, 0,
         "most tokens of the session; 0: what the model was trained for"),
     str(HADAL_OPT_CACHE_TYPE, kSession, "cache_type", "auto",

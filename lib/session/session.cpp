@@ -20,6 +20,11 @@ Session::Session(std::shared_ptr<ServedModel> model, int64_t context, DType cach
 absl::StatusOr<std::shared_ptr<Session>> Session::create(std::shared_ptr<ServedModel> model,
                                                          const Config& config) {
   HADAL_RETURN_IF_ERROR(config.require_scope(HADAL_SCOPE_SESSION));
+  if (model->model->is_headers_only()) {
+    return fail(HADAL_E_INVALID_ARGUMENT,
+                "the model was loaded with the option headers_only: it has no weights to run",
+                "Load it without that option.");
+  }
   const int64_t most = model->model->config().max_position_embeddings;
   int64_t context = config.i64(HADAL_OPT_CONTEXT);
   if (context > most) {

@@ -13,6 +13,7 @@ VerifyRequest::VerifyRequest(std::shared_ptr<Runtime> runtime, std::string path,
 absl::StatusOr<std::shared_ptr<VerifyRequest>> VerifyRequest::create(
     std::shared_ptr<Runtime> runtime, absl::string_view path, const Config& config) {
   HADAL_ASSIGN_OR_RETURN(ModelOptions options, model_options(*runtime, config));
+  options.headers_only = false;  // of loading alone; the self-test loads
   return std::shared_ptr<VerifyRequest>(
       new VerifyRequest(std::move(runtime), std::string(path), std::move(options)));
 }

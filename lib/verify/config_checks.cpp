@@ -145,8 +145,7 @@ void check_lm_head(const Checkpoint& checkpoint, const ModelConfig& c, Findings&
   if (manifest.find("embed_tokens") == nullptr) {
     findings.error(
         absl::StrCat(checkpoint.files().front()->path(), ": the tensor embed_tokens is missing"),
-        "The file lacks a part of the model: download or convert it again. One that holds an MTP "
-        "layer alone is checked with its model, by the option mtp_path.");
+        "The file lacks a part of the model: download or convert it again.");
   } else if (!has_head) {
     findings.warning(
         absl::StrCat(checkpoint.spelling("tie_word_embeddings"),

@@ -101,8 +101,10 @@ absl::Status Verifier::check_config() {
   check_expert_groups(*checkpoint_, *config_, findings_);
   check_router(*checkpoint_, *config_, findings_);
   check_yarn(*checkpoint_, *config_, findings_);
-  check_lm_head(*checkpoint_, *config_, findings_);
-  HADAL_RETURN_IF_ERROR(blame(check_router_bias(*checkpoint_, *config_, findings_)));
+  if (!holds_mtp_alone(*checkpoint_, *config_)) {  // which check_tensors says, once
+    check_lm_head(*checkpoint_, *config_, findings_);
+    HADAL_RETURN_IF_ERROR(blame(check_router_bias(*checkpoint_, *config_, findings_)));
+  }
   scales_.emplace(*checkpoint_, *config_);
   stage_ = Stage::kScales;
   return absl::OkStatus();

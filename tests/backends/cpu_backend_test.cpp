@@ -18,6 +18,7 @@ namespace {
 
 using test::Matrix;
 using test::must;
+using test::product;
 
 std::vector<cpu::Kernels> kernels_here() {
   std::vector<cpu::Kernels> found;
@@ -93,14 +94,6 @@ TEST(CpuKernelsTest, PlainTypesDecodeAnyNumberOfElementsAndNoMore) {
       }
     }
   }
-}
-
-Matrix product(Backend& backend, const Matrix& x, const test::TestWeight& w) {
-  test::Workbench bench(backend);
-  const Weight& weight = bench.upload(w);
-  const Tensor out = bench.empty(x.rows, weight.out_features());
-  backend.matmul(bench.put(x), weight, out);
-  return bench.get(out);
 }
 
 Matrix one_row(const Matrix& x, int64_t r) { return x.some_rows(r, 1); }

@@ -16,6 +16,7 @@ namespace {
 
 using test::Matrix;
 using test::must;
+using test::product;
 
 // Bytes that begin where the page before them ends, or end where the page after them begins.
 class GuardedBytes {
@@ -44,14 +45,6 @@ class GuardedBytes {
   std::byte* all_ = nullptr;
   std::byte* data_ = nullptr;
 };
-
-Matrix product(Backend& backend, const Matrix& x, const test::TestWeight& w) {
-  test::Workbench bench(backend);
-  const Weight& weight = bench.upload(w);
-  const Tensor out = bench.empty(x.rows, weight.out_features());
-  backend.matmul(bench.put(x), weight, out);
-  return bench.get(out);
-}
 
 TEST(CpuReadsTest, NothingOutsideOfAWeightIsRead) {
   struct Way {

@@ -270,4 +270,12 @@ std::vector<std::byte> Workbench::get_bytes(const Tensor& tensor) {
   return bytes;
 }
 
+Matrix product(Backend& backend, const Matrix& x, const TestWeight& w) {
+  Workbench bench(backend);
+  const Weight& weight = bench.upload(w);
+  const Tensor out = bench.empty(x.rows, weight.out_features());
+  backend.matmul(bench.put(x), weight, out);
+  return bench.get(out);
+}
+
 }  // namespace hadal::test

@@ -97,4 +97,7 @@ class Workbench {
   std::deque<Weight> weights_;
 };
 
+// x times a weight on a backend, and nothing else.
+Matrix product(Backend& backend, const Matrix& x, const TestWeight& w);
+
 }  // namespace hadal::test

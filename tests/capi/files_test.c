@@ -1,5 +1,6 @@
-/* What a host does with files besides running them: an MTP layer from a file of its own, and
- * checks. Usage: files_test TOY, the toy of V3's shape in a folder with its other forms. */
+/* What a host does with files besides running them: an MTP layer from a file of its own, a look at
+ * files that cannot run, and checks. Usage: files_test TOY, the toy of V3's shape in a folder with
+ * its other forms. */
 #include "support.h"
 
 /* A path beside the toy's. */
@@ -43,6 +44,53 @@ static void test_mtp_path(hadal_runtime* runtime, const char* toy) {
   MUST(hadal_model_load(runtime, toy, strlen(toy), config, &load, error));
   EXPECT(run_to_end(load) == HADAL_E_UNSUPPORTED);
   hadal_request_free(load);
+  hadal_config_free(config);
+}
+
+static void test_headers_only(hadal_runtime* runtime, const char* toy) {
+  hadal_config* config = config_i64(HADAL_OPT_HEADERS_ONLY, 1);
+  hadal_memory_plan plan = {.struct_size = sizeof plan};
+  hadal_session* session = NULL;
+  hadal_tokenizer* tokenizer = NULL;
+
+  /* A whole model: tokenizer and metadata are there, weights are not. */
+  hadal_model* model = load_model(runtime, toy, config);
+  const char* missing = hadal_model_metadata(model, "hadal.missing_files", 19);
+  const char* files = hadal_model_metadata(model, "hadal.files", 11);
+  EXPECT(missing && strcmp(missing, "[]") == 0);
+  EXPECT(files && strstr(files, "v3-f32.gguf") && strstr(files, "\"bytes\":"));
+  EXPECT(hadal_model_metadata(model, "hadal.config", 12) != NULL);
+  EXPECT(hadal_model_metadata(model, "hadal.backend", 13) != NULL);
+  MUST(hadal_model_tokenizer(model, &tokenizer, error));
+  hadal_tokenizer_free(tokenizer);
+  FAILS(HADAL_E_INVALID_ARGUMENT, hadal_session_create(model, NULL, &session, error));
+  hadal_model_free(model);
+  MUST(hadal_model_plan(runtime, toy, strlen(toy), config, &plan, error));
+  EXPECT(plan.mapped > 0); /* of running it */
+
+  /* An MTP layer alone. */
+  const char* alone = beside(toy, "v3-mtp-only-bf16.gguf");
+  FAILS(HADAL_E_UNSUPPORTED, hadal_model_plan(runtime, alone, strlen(alone), NULL, &plan, error));
+  model = load_model(runtime, alone, config);
+  const char* shape = hadal_model_metadata(model, "hadal.config", 12);
+  const char* tensors = hadal_model_metadata(model, "hadal.tensors", 13);
+  EXPECT(shape && strstr(shape, "\"num_nextn_predict_layers\":1"));
+  EXPECT(tensors && strstr(tensors, "nextn.eh_proj.weight") && !strstr(tensors, "blk.0."));
+  MUST(hadal_model_tokenizer(model, &tokenizer, error));
+  hadal_tokenizer_free(tokenizer);
+  FAILS(HADAL_E_INVALID_ARGUMENT, hadal_session_create(model, NULL, &session, error));
+  hadal_model_free(model);
+  hadal_config_free(config);
+
+  /* Beside its trunk, in whose shape it then counts. */
+  config = config_mtp(alone);
+  MUST(hadal_config_set_i64(config, HADAL_OPT_HEADERS_ONLY, 1, error));
+  model = load_model(runtime, toy, config);
+  shape = hadal_model_metadata(model, "hadal.config", 12);
+  files = hadal_model_metadata(model, "hadal.files", 11);
+  EXPECT(shape && strstr(shape, "\"num_nextn_predict_layers\":1"));
+  EXPECT(files && strstr(files, "v3-mtp-only-bf16.gguf"));
+  hadal_model_free(model);
   hadal_config_free(config);
 }
 
@@ -101,6 +149,7 @@ int main(int argc, char** argv) {
   if (argc < 2) return 2;
   MUST(hadal_runtime_create(NULL, &runtime, error));
   test_mtp_path(runtime, argv[1]);
+  test_headers_only(runtime, argv[1]);
   test_verify(runtime, argv[1]);
   hadal_runtime_free(runtime);
   return test_result();

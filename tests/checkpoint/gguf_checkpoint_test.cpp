@@ -1,48 +1,29 @@
-// GGUF's names in config.json's words: keys, defaults, both styles, tensors, and the files that say
-// too little.
+// GGUF's keys in config.json's words: translations, defaults, both styles of heads, what cannot be.
 #include "lib/checkpoint/gguf_checkpoint.hpp"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/checkpoint/opening.hpp"
+#include "tests/checkpoint/values_of.hpp"
 
 namespace hadal {
 namespace {
 
 using test::expect_is_failure;
 using test::expect_refused;
+using test::flag;
 using test::GgufWriter;
+using test::integer;
 using test::open_writer;
-using test::Opened;
 using test::raw;
-using test::Records;
+using test::real;
+using test::text;
 using test::tiny_model;
-
-std::optional<int64_t> integer(const Opened& opened, const char* name) {
-  const auto value = opened->integer(name);
-  EXPECT_TRUE(value.ok()) << name << ": " << message_of(value.status());
-  return value.ok() ? *value : std::nullopt;
-}
-std::optional<double> real(const Opened& opened, const char* name) {
-  const auto value = opened->real(name);
-  EXPECT_TRUE(value.ok()) << name << ": " << message_of(value.status());
-  return value.ok() ? *value : std::nullopt;
-}
-std::optional<std::string> text(const Opened& opened, const char* name) {
-  const auto value = opened->text(name);
-  EXPECT_TRUE(value.ok()) << name << ": " << message_of(value.status());
-  return value.ok() ? *value : std::nullopt;
-}
-std::optional<bool> flag(const Opened& opened, const char* name) {
-  const auto value = opened->flag(name);
-  EXPECT_TRUE(value.ok()) << name << ": " << message_of(value.status());
-  return value.ok() ? *value : std::nullopt;
-}
 
 TEST(GgufCheckpointTest, TranslatesEveryKey) {
   const auto file = open_writer(tiny_model());
@@ -302,279 +283,6 @@ TEST(GgufCheckpointTest, CountsLayersBesideTheMtpLayer) {  // M15: 61 and 62 blo
     EXPECT_EQ(integer(*file, "num_hidden_layers"), 61);
   }
 }
-
-// ---- Types
-// ---------------------------------------------------------------------------------------
-
-TEST(GgufCheckpointTest, ReadsIntegersOfAnyWidth) {
-  const std::pair<uint32_t, std::string> same[] = {
-      {0, raw(uint8_t{61})},   {1, raw(int8_t{61})},   {2, raw(uint16_t{61})},
-      {3, raw(int16_t{61})},   {4, raw(uint32_t{61})}, {5, raw(int32_t{61})},
-      {10, raw(uint64_t{61})}, {11, raw(int64_t{61})},
-  };
-  for (const auto& [type, value] : same) {
-    GgufWriter w = tiny_model();
-    w.set_raw("deepseek2.embedding_length", type, value);
-    const auto file = open_writer(w);
-    ASSERT_TRUE(file->ok()) << type;
-    EXPECT_EQ(integer(*file, "hidden_size"), 61) << type;
-  }
-}
-
-TEST(GgufCheckpointTest, RefusesIntegersBeyond63Bits) {
-  GgufWriter w = tiny_model();
-  w.set_raw("deepseek2.embedding_length", 10, raw(uint64_t{1} << 63));
-  expect_refused(w, HADAL_E_FORMAT, {"deepseek2.embedding_length", "9223372036854775808"});
-}
-
-TEST(GgufCheckpointTest, RefusesNumbersThatAreNotFinite) {
-  for (const float value :
-       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
-        -std::numeric_limits<float>::infinity()}) {
-    GgufWriter w = tiny_model();
-    w.set_f32("deepseek2.rope.freq_base", value);
-    expect_refused(w, HADAL_E_FORMAT, {"deepseek2.rope.freq_base", "finite"});
-  }
-}
-
-// Each key that hadal reads, given each type that is not its own, is an error that names the key.
-TEST(GgufCheckpointTest, RefusesEveryKeyWithEveryWrongType) {
-  const std::string zero8(8, '\0');
-  const std::pair<uint32_t, std::string> values[] = {
-      {0, raw(uint8_t{1})},   {1, raw(int8_t{1})},   {2, raw(uint16_t{1})},
-      {3, raw(int16_t{1})},   {4, raw(uint32_t{1})}, {5, raw(int32_t{1})},
-      {6, raw(1.0f)},         {7, raw(uint8_t{1})},  {8, test::raw_string("1")},
-      {10, raw(uint64_t{1})}, {11, raw(int64_t{1})}, {12, raw(1.0)},
-  };
-  const auto is_integer_type = [](uint32_t type) { return type <= 5 || type == 10 || type == 11; };
-  const GgufWriter model = tiny_model();
-  int n_tried = 0;
-  for (const GgufWriter::Entry& own : model.entries) {
-    if (own.key == "general.name") continue;  // for people: any type will do
-    const bool is_array = own.type == 9;
-    const bool own_is_strings = is_array && own.value.substr(0, 4) == raw(uint32_t{8});
-    for (const auto& [type, value] : values) {
-      for (const bool as_array : {false, true}) {
-        bool right = false;
-        if (is_array) {
-          right = as_array && (own_is_strings ? type == 8 : is_integer_type(type));
-        } else if (!as_array) {
-          right = type == own.type || (is_integer_type(own.type) && is_integer_type(type)) ||
-                  (own.type == 6 && type == 12) || (own.type == 7 && type <= 1);
-        }
-        if (right) continue;
-        GgufWriter w = model;
-        if (as_array) {
-          w.set_raw(own.key, 9, raw(type) + raw(uint64_t{1}) + value);
-        } else {
-          w.set_raw(own.key, type, value);
-        }
-        expect_refused(w, HADAL_E_FORMAT, {own.key.c_str(), "wanted"});
-        ++n_tried;
-      }
-    }
-  }
-  EXPECT_GT(n_tried, 800);
-}
-
-// Every number of the architecture at the ends of its range: an error or a checkpoint, never more.
-TEST(GgufCheckpointTest, SurvivesEveryNumberAtItsEnds) {
-  const GgufWriter model = tiny_model();
-  for (const GgufWriter::Entry& own : model.entries) {
-    if (own.type != 4) continue;
-    for (const uint64_t value : {uint64_t{0}, uint64_t{1}, uint64_t{INT32_MAX},
-                                 uint64_t{INT32_MAX} + 1, uint64_t{UINT32_MAX}, uint64_t{INT64_MAX},
-                                 uint64_t{INT64_MAX} + 1, uint64_t{UINT64_MAX}}) {
-      GgufWriter w = model;
-      w.set_raw(own.key, 10, raw(value));
-      const auto file = open_writer(w);
-      if (!file->ok()) {
-        const hadal_status code = code_of(file->result.status());
-        EXPECT_TRUE(code == HADAL_E_FORMAT || code == HADAL_E_UNSUPPORTED) << own.key;
-        continue;
-      }
-      EXPECT_LE(value, uint64_t{INT64_MAX}) << own.key;
-      for (const char* name : {"num_hidden_layers", "qk_nope_head_dim", "vocab_size", "n_group"}) {
-        const auto number = (*file)->integer(name);
-        EXPECT_GE(number.ok() ? number->value_or(0) : 0, 0) << own.key << " " << name;
-      }
-      const auto vocabulary = (*file)->vocabulary();
-      const hadal_status code = code_of(vocabulary.status());
-      EXPECT_TRUE(code == HADAL_OK || code == HADAL_E_FORMAT) << own.key;
-    }
-  }
-}
-
-// ---- Tensors
-// -------------------------------------------------------------------------------------
-
-TEST(GgufCheckpointTest, TranslatesEveryTensorName) {
-  const auto file = open_writer(tiny_model());
-  ASSERT_TRUE(file->ok());
-  const std::pair<const char*, const char*> names[] = {
-      {"embed_tokens", "token_embd.weight"},
-      {"norm", "output_norm.weight"},
-      {"lm_head", "output.weight"},
-      {"layers.0.input_layernorm", "blk.0.attn_norm.weight"},
-      {"layers.0.post_attention_layernorm", "blk.0.ffn_norm.weight"},
-      {"layers.0.self_attn.q_a_proj", "blk.0.attn_q_a.weight"},
-      {"layers.0.self_attn.q_a_layernorm", "blk.0.attn_q_a_norm.weight"},
-      {"layers.0.self_attn.q_b_proj", "blk.0.attn_q_b.weight"},
-      {"layers.0.self_attn.kv_a_proj_with_mqa", "blk.0.attn_kv_a_mqa.weight"},
-      {"layers.0.self_attn.kv_a_layernorm", "blk.0.attn_kv_a_norm.weight"},
-      {"layers.0.self_attn.k_b_proj", "blk.0.attn_k_b.weight"},
-      {"layers.0.self_attn.v_b_proj", "blk.0.attn_v_b.weight"},
-      {"layers.0.self_attn.o_proj", "blk.0.attn_output.weight"},
-      {"layers.0.mlp.gate_proj", "blk.0.ffn_gate.weight"},
-      {"layers.0.mlp.up_proj", "blk.0.ffn_up.weight"},
-      {"layers.0.mlp.down_proj", "blk.0.ffn_down.weight"},
-      {"layers.1.mlp.gate", "blk.1.ffn_gate_inp.weight"},
-      {"layers.1.mlp.gate.e_score_correction_bias", "blk.1.exp_probs_b.bias"},
-      {"layers.1.mlp.experts.gate_proj", "blk.1.ffn_gate_exps.weight"},
-      {"layers.1.mlp.experts.up_proj", "blk.1.ffn_up_exps.weight"},
-      {"layers.1.mlp.experts.down_proj", "blk.1.ffn_down_exps.weight"},
-      {"layers.1.mlp.shared_experts.gate_proj", "blk.1.ffn_gate_shexp.weight"},
-      {"layers.1.mlp.shared_experts.up_proj", "blk.1.ffn_up_shexp.weight"},
-      {"layers.1.mlp.shared_experts.down_proj", "blk.1.ffn_down_shexp.weight"},
-      {"layers.2.eh_proj", "blk.2.nextn.eh_proj.weight"},
-      {"layers.2.embed_tokens", "blk.2.nextn.embed_tokens.weight"},
-      {"layers.2.enorm", "blk.2.nextn.enorm.weight"},
-      {"layers.2.hnorm", "blk.2.nextn.hnorm.weight"},
-      {"layers.2.shared_head.head", "blk.2.nextn.shared_head_head.weight"},
-      {"layers.2.shared_head.norm", "blk.2.nextn.shared_head_norm.weight"},
-  };
-  for (const auto& [name, in_file] : names) {
-    const TensorEntry* entry = (*file)->manifest().find(name);
-    ASSERT_NE(entry, nullptr) << name;
-    EXPECT_EQ(entry->name_in_file, in_file);
-  }
-}
-
-TEST(GgufCheckpointTest, TranslatesTheNamesOfOtherLayouts) {
-  GgufWriter w = tiny_model();
-  w.tensor("blk.60.attn_q.weight", {4});
-  w.tensor("blk.60.attn_kv_b.weight", {4});
-  w.tensor("blk.60.ffn_gate_up_exps.weight", {4});
-  const auto file = open_writer(w);
-  ASSERT_TRUE(file->ok());
-  EXPECT_NE((*file)->manifest().find("layers.60.self_attn.q_proj"), nullptr);
-  EXPECT_NE((*file)->manifest().find("layers.60.self_attn.kv_b_proj"), nullptr);
-  EXPECT_NE((*file)->manifest().find("layers.60.mlp.experts.gate_up_proj"), nullptr);
-}
-
-TEST(GgufCheckpointTest, KeepsUnknownTensorsUnderTheirOwnNames) {
-  for (const char* name :
-       {"rope_freqs.weight", "blk.0.attn_q_a.bias", "blk.00.attn_norm.weight",
-        "blk..attn_norm.weight", "blk.-1.attn_norm.weight", "blk.+1.attn_norm.weight",
-        "blk.1x.attn_norm.weight", "blk.99999999999.attn_norm.weight", "blk.0", "blk.", "blk.0.",
-        "BLK.0.attn_norm.weight"}) {
-    GgufWriter w = tiny_model();
-    w.tensor(name, {4});
-    const auto file = open_writer(w);
-    ASSERT_TRUE(file->ok()) << name;
-    EXPECT_NE((*file)->manifest().find(name), nullptr) << name;
-  }
-}
-
-TEST(GgufCheckpointTest, TiesTheHeadToTheEmbeddingWhereThereIsNoOutput) {
-  GgufWriter w = tiny_model();
-  w.remove_tensor("output.weight");
-  EXPECT_EQ(flag(*open_writer(w), "tie_word_embeddings"), true);
-}
-
-// ---- Files that say too little
-// -------------------------------------------------------------------
-
-// A header of V3's shape: what recognition looks at, and a bias.
-GgufWriter v3_shape() {
-  GgufWriter w = tiny_model();
-  w.set_u32("deepseek2.expert_count", 256).set_u32("deepseek2.attention.head_count", 128);
-  w.remove("deepseek2.expert_group_count").remove("deepseek2.expert_group_used_count");
-  return w;
-}
-
-TEST(GgufCheckpointTest, GivesV3ItsGroupsBackAndSaysSo) {  // G11
-  Records records;
-  const auto file = open_writer(v3_shape(), {}, records.log());
-  ASSERT_TRUE(file->ok());
-  EXPECT_EQ(integer(*file, "n_group"), 8);
-  EXPECT_EQ(integer(*file, "topk_group"), 4);
-  EXPECT_EQ(text(*file, "topk_method"), "noaux_tc");
-  EXPECT_THAT(records.lines, testing::ElementsAre(testing::HasSubstr("expert_group_count")));
-}
-
-TEST(GgufCheckpointTest, LeavesV3UngroupedIfAskedTo) {  // G11
-  Records records;
-  CheckpointOptions options;
-  options.infer_expert_groups = false;
-  const auto file = open_writer(v3_shape(), options, records.log());
-  EXPECT_EQ(integer(*file, "n_group"), 1);
-  EXPECT_EQ(integer(*file, "topk_group"), 1);
-  EXPECT_THAT(records.lines, testing::IsEmpty());
-}
-
-TEST(GgufCheckpointTest, GivesGroupsToNobodyElse) {  // G11, and F4: the layer count never matters
-  const auto expect_ungrouped = [](const GgufWriter& w, const char* what) {
-    Records records;
-    const auto file = open_writer(w, {}, records.log());
-    ASSERT_TRUE(file->ok()) << what;
-    EXPECT_EQ(integer(*file, "n_group"), 1) << what;
-    EXPECT_THAT(records.lines, testing::IsEmpty()) << what;
-  };
-  GgufWriter w = v3_shape();
-  expect_ungrouped(w.set_u32("deepseek2.expert_count", 384), "384 experts");
-  w = v3_shape();
-  expect_ungrouped(w.set_u32("deepseek2.attention.head_count", 64), "64 heads");
-  w = v3_shape();
-  expect_ungrouped(w.set_u32("deepseek2.expert_gating_func", 1), "softmax");
-  w = v3_shape();
-  w.remove_tensor("blk.1.exp_probs_b.bias").remove_tensor("blk.2.exp_probs_b.bias");
-  expect_ungrouped(w, "no bias");
-  w = v3_shape();
-  expect_ungrouped(w.set_u32("deepseek2.expert_group_count", 1), "one group, as the file says");
-  for (const uint32_t blocks : {26u, 27u, 48u, 61u}) {
-    w = tiny_model();
-    w.remove("deepseek2.expert_group_count").remove("deepseek2.expert_group_used_count");
-    expect_ungrouped(w.set_u32("deepseek2.block_count", blocks), "number of layers");
-  }
-}
-
-GgufWriter kimi_k2_shape() {
-  GgufWriter w = tiny_model();
-  w.set_u32("deepseek2.expert_count", 384).set_f32("deepseek2.rope.freq_base", 50000.0f);
-  w.set_u32("deepseek2.expert_group_count", 1).set_u32("deepseek2.expert_group_used_count", 1);
-  w.remove("deepseek2.rope.scaling.yarn_beta_fast");
-  w.remove("deepseek2.rope.scaling.yarn_beta_slow");
-  return w;
-}
-
-TEST(GgufCheckpointTest, GivesKimiK2ItsBetasBackAndSaysSo) {  // A18, F5
-  Records records;
-  const auto file = open_writer(kimi_k2_shape(), {}, records.log());
-  ASSERT_TRUE(file->ok());
-  EXPECT_EQ(real(*file, "rope_scaling.beta_fast"), 1.0);
-  EXPECT_EQ(real(*file, "rope_scaling.beta_slow"), 1.0);
-  EXPECT_THAT(records.lines, testing::ElementsAre(testing::HasSubstr("beta")));
-}
-
-TEST(GgufCheckpointTest, LeavesBetasAloneInEveryOtherFile) {  // A18
-  const auto expect_32 = [](const GgufWriter& w, const char* what) {
-    const auto file = open_writer(w);
-    ASSERT_TRUE(file->ok()) << what;
-    EXPECT_EQ(real(*file, "rope_scaling.beta_fast"), 32.0) << what;
-  };
-  GgufWriter w = kimi_k2_shape();
-  expect_32(w.set_u32("deepseek2.expert_count", 256), "256 experts");
-  w = kimi_k2_shape();
-  expect_32(w.set_f32("deepseek2.rope.freq_base", 10000.0f), "theta 10000");
-  w = kimi_k2_shape();
-  expect_32(w.set_f32("deepseek2.rope.scaling.yarn_beta_fast", 32.0f), "as the file says");
-  w = kimi_k2_shape();
-  expect_32(w.set_f32("deepseek2.rope.scaling.yarn_beta_slow", 1.0f), "half of it said");
-}
-
-// ---- Metadata
-// ------------------------------------------------------------------------------------
 
 TEST(GgufCheckpointTest, ShowsMetadataAsTextAndJson) {
   GgufWriter w = tiny_model();

@@ -109,6 +109,72 @@ TEST_F(GgufSetTest, NamesAMissingShard) {
   }
 }
 
+// For who only looks: what is there of a set, and what is not.
+class PartOfASetTest : public GgufSetTest {
+ protected:
+  PartOfASetTest() { options_.allow_missing_files = true; }
+  void put(const std::string& name, int number) {
+    memory_.put(name, shards_[static_cast<size_t>(number) - 1].bytes());
+  }
+  CheckpointOptions options_;
+};
+
+TEST_F(PartOfASetTest, OpensWithoutAnyOneOfThem) {
+  for (int missing = 1; missing <= kShards; ++missing) {
+    MemoryFiles memory;
+    size_t n_tensors = 0;
+    for (int number = 1; number <= kShards; ++number) {
+      if (number == missing) continue;
+      const GgufWriter& shard = shards_[static_cast<size_t>(number) - 1];
+      memory.put(path(number), shard.bytes());
+      n_tensors += shard.tensors.size();
+    }
+    const auto result = open_checkpoint(memory.files(), path(missing == 1 ? 2 : 1), options_, {});
+    ASSERT_TRUE(result.ok()) << message_of(result.status());
+    EXPECT_THAT((*result)->missing_files(), testing::ElementsAre(path(missing)));
+    EXPECT_EQ((*result)->files().size(), 2u);
+    EXPECT_EQ((*result)->manifest().entries().size(), n_tensors);
+    EXPECT_EQ((*result)->metadata("general.architecture").has_value(), missing != 1);
+    EXPECT_EQ((*result)->metadata("split.count"), "3");
+    EXPECT_EQ((*result)->vocabulary().ok(), missing != 1);
+  }
+}
+
+TEST_F(PartOfASetTest, AWholeSetIsWhole) {
+  const auto result = open(path(2), options_);
+  ASSERT_TRUE(result.ok());
+  EXPECT_TRUE((*result)->missing_files().empty());
+  EXPECT_EQ((*result)->files().size(), 3u);
+}
+
+TEST_F(PartOfASetTest, AFileUnderAnotherNameIsAlone) {
+  put("renamed.gguf", 2);
+  put(path(1), 1);
+  const auto result = open_checkpoint(memory_.files(), "renamed.gguf", options_, {});
+  ASSERT_TRUE(result.ok()) << message_of(result.status());
+  EXPECT_THAT((*result)->missing_files(), testing::ElementsAre("file 1 of 3", "file 3 of 3"));
+  EXPECT_EQ((*result)->manifest().entries().size(), shards_[1].tensors.size());
+  for (const int32_t lie : {-1, 3}) {
+    shards_[1].set_raw("split.no", 5, raw(lie));
+    put("lying.gguf", 2);
+    const auto refused = open_checkpoint(memory_.files(), "lying.gguf", options_, {});
+    ASSERT_FALSE(refused.ok());
+    expect_is_failure(refused.status(), HADAL_E_FORMAT, {"split.no", "wanted 0 to 2"});
+  }
+}
+
+TEST_F(PartOfASetTest, WhatIsThereIsCheckedAsEver) {
+  put(path(1), 1);
+  memory_.put(path(2), "PK\3\4 and so on");
+  const auto damaged = open_checkpoint(memory_.files(), path(1), options_, {});
+  ASSERT_FALSE(damaged.ok());
+  expect_is_failure(damaged.status(), HADAL_E_FORMAT, {"shard 2 of 3"});
+  put(path(2), 3);  // under the name of another
+  const auto swapped = open_checkpoint(memory_.files(), path(1), options_, {});
+  ASSERT_FALSE(swapped.ok());
+  expect_is_failure(swapped.status(), HADAL_E_FORMAT, {"split.no"});
+}
+
 TEST_F(GgufSetTest, RefusesAShardUnderANameThatIsNone) {
   for (const char* name :
        {"m.gguf", "m-00001-of-00004.gguf", "m-00000-of-00003.gguf", "m-00004-of-00003.gguf",

@@ -126,8 +126,8 @@ class SafetensorsSetTest : public testing::Test {
     memory_.put("dir/1.safetensors", one.bytes());
     memory_.put("dir/2.safetensors", two.bytes());
   }
-  absl::StatusOr<std::vector<SafetensorsFile>> open(const std::string& map,
-                                                    const CheckpointOptions& options = {}) {
+  absl::StatusOr<SafetensorsSet> open(const std::string& map,
+                                      const CheckpointOptions& options = {}) {
     const auto index = read(index_of(map));
     EXPECT_TRUE(index.ok());
     return read_safetensors_set(memory_.files(), "dir/", *index, "dir/index.json", options);
@@ -144,13 +144,14 @@ class SafetensorsSetTest : public testing::Test {
 
 // "both" lies in two files: the index says which one counts. "c" is none of the model's.
 TEST_F(SafetensorsSetTest, TheIndexSaysWhatBelongsToTheModel) {
-  const auto shards = open(R"({"both": "2.safetensors", "a": "1.safetensors"})");
-  ASSERT_TRUE(shards.ok()) << message_of(shards.status());
-  ASSERT_EQ(shards->size(), 2u);
-  ASSERT_EQ((*shards)[0].tensors.size(), 1u);
-  EXPECT_EQ((*shards)[0].tensors[0].name, "a");
-  ASSERT_EQ((*shards)[1].tensors.size(), 1u);
-  EXPECT_EQ((*shards)[1].tensors[0].dtype, DType::kBF16);
+  const auto set = open(R"({"both": "2.safetensors", "a": "1.safetensors"})");
+  ASSERT_TRUE(set.ok()) << message_of(set.status());
+  ASSERT_EQ(set->files.size(), 2u);
+  ASSERT_EQ(set->files[0].tensors.size(), 1u);
+  EXPECT_EQ(set->files[0].tensors[0].name, "a");
+  ASSERT_EQ(set->files[1].tensors.size(), 1u);
+  EXPECT_EQ(set->files[1].tensors[0].dtype, DType::kBF16);
+  EXPECT_TRUE(set->missing.empty());
 }
 
 TEST_F(SafetensorsSetTest, NamesWhatIsMissing) {
@@ -159,6 +160,27 @@ TEST_F(SafetensorsSetTest, NamesWhatIsMissing) {
   expect_refused(R"({"a": "1.safetensors", "x": "1.safetensors"})", HADAL_E_FORMAT, {"tensor x"});
   expect_refused(R"({"a": "1.safetensors", "d": "3.safetensors"})", HADAL_E_NOT_FOUND,
                  {"file 2 of 2", "dir/3.safetensors"});
+}
+
+TEST_F(SafetensorsSetTest, LeavesOutMissingFilesWhereTheyMayBe) {
+  CheckpointOptions options;
+  options.allow_missing_files = true;
+  const auto set =
+      open(R"({"b": "0.safetensors", "c": "2.safetensors", "d": "3.safetensors"})", options);
+  ASSERT_TRUE(set.ok()) << message_of(set.status());
+  ASSERT_EQ(set->files.size(), 1u);
+  ASSERT_EQ(set->files[0].tensors.size(), 1u);
+  EXPECT_EQ(set->files[0].tensors[0].name, "c");
+  EXPECT_EQ(set->missing, (std::vector<std::string>{"dir/0.safetensors", "dir/3.safetensors"}));
+
+  // What a file that is there lacks is still a contradiction; and something has to be there.
+  const auto lacking = open(R"({"x": "1.safetensors", "d": "3.safetensors"})", options);
+  ASSERT_FALSE(lacking.ok());
+  test::expect_is_failure(lacking.status(), HADAL_E_FORMAT, {"tensor x", "1.safetensors"});
+  const auto none = open(R"({"a": "8.safetensors", "d": "9.safetensors"})", options);
+  ASSERT_FALSE(none.ok());
+  test::expect_is_failure(none.status(), HADAL_E_NOT_FOUND, {"file 2 of 2"});
+  EXPECT_EQ(memory_.n_open(), 1);  // the set above
 }
 
 TEST_F(SafetensorsSetTest, CountsTheTensorsOfAllFiles) {

@@ -5,6 +5,7 @@ Usage: convert_test.py PROGRAM MODEL TOYS, the model that ships and the folder o
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,6 +87,11 @@ class Conversions(unittest.TestCase):
         self.assertNotIn("f16", types_of(self.path("a.gguf")))
         self.assertEqual(types_of(self.path("b.gguf"))["f16"], 1)
         self.refused(2, "no type and no mix", "quantise", toy, self.path("c.gguf"), "q9")
+        # Rows of 64 would have got another type throughout: still not what was asked for.
+        self.refused(2, "iq2_xxs is read and run, but not written\n.*iq4_xs.*q4_k_m", "quantise",
+                     toy, self.path("c.gguf"), "IQ2_XXS")
+        self.refused(2, "\"mxfp4\" is no type that hadal writes\n.*iq4_xs", "quantise", toy,
+                     self.path("c.gguf"), "q8_0", "--rules", "ffn=mxfp4")
         self.refused(2, "is no rule", "quantise", toy, self.path("c.gguf"), "f16", "--rules", "x")
         self.assertEqual(self.names(), ["a.gguf", "b.gguf"])
 
@@ -133,9 +139,116 @@ class Conversions(unittest.TestCase):
         self.assertLess(os.path.getsize(self.path("mtp.gguf")), 400_000)
         self.done("convert", os.path.join(TOYS, "v3"), self.path("flag.gguf"), "--mtp-only")
         self.same("mtp.gguf", "flag.gguf")
-        self.refused(1, "mtp_path", "inspect", "-m", self.path("mtp.gguf"))
+        told = json.loads(self.done("inspect", "-m", self.path("mtp.gguf"), "--json").stdout)
+        self.assertIn("MTP layer alone", told["obstacle"]["message"])
+        self.assertIn("mtp_path", told["obstacle"]["hint"])
+        self.assertIsNone(told["memory_plan"])
+        text = self.done("inspect", "-m", self.path("mtp.gguf")).stdout.decode()
+        self.assertRegex(text, r"does not run by itself\n.*MTP layer alone.*\n.*with --mtp")
+        self.assertIn("num_nextn_predict_layers = 1", text)
+        checked = hadal("verify", self.path("mtp.gguf"))
+        self.assertEqual(checked.returncode, 1)
+        self.assertEqual(checked.stdout.count(b"error "), 1, checked.stdout)
+        self.assertIn(b"MTP layer alone", checked.stdout)
+        self.refused(1, "nothing is left", "convert", self.path("mtp.gguf"), self.path("no.gguf"),
+                     "--mtp", "drop")
         self.refused(2, "--mtp", "convert", os.path.join(TOYS, "v3"), self.path("no.gguf"),
                      "--mtp-only", "--mtp", "drop")
+
+    def test_any_option_by_its_name(self):
+        limit = ["--option", "limit_tensors=10"]
+        self.refused(1, "hint: .*raise --option limit_tensors", "inspect", MODEL, *limit)
+        self.refused(1, "hint: .*raise --option limit_tensors", "convert", MODEL,
+                     self.path("a.gguf"), *limit)
+        self.refused(2, "no_such", "inspect", MODEL, "--option", "no_such=1")
+        self.refused(2, "has no value", "inspect", MODEL, "--option", "chunk_rows")
+        self.refused(2, "whole number", "inspect", MODEL, "--option", "chunk_rows=x")
+        self.refused(2, "profile is for a model", "merge", MODEL, self.path("a.gguf"),
+                     "--option", "profile=1")
+        self.done("run", "-m", MODEL, "-p", "a", "-n", "1", "--option", "chunk_rows=3",
+                  "--option", "expert_groups=file")
+
+    def test_hints_name_flags(self):
+        self.done("convert", os.path.join(TOYS, "v3"), self.path("a.gguf"))
+        self.refused(1, "there already\nhint: .*--force", "convert", os.path.join(TOYS, "v3"),
+                     self.path("a.gguf"))
+        self.refused(1, "that of a file", "convert", MODEL, self.path("a.gguf") + "/")
+        self.refused(1, "folder is not there", "convert", MODEL, self.path("no/a.gguf"))
+
+    def test_inspect_looks_at_parts_of_a_set(self):
+        self.done("split", MODEL, self.path("m.gguf"), "--size", "12M")
+        parts = self.names()
+        self.assertEqual(len(parts), 3)
+        os.remove(self.path(parts[1]))
+        # Either end of it; and without the first file, which has the metadata.
+        for given in [parts[0], parts[2]]:
+            told = json.loads(self.done("inspect", "-m", self.path(given), "--json").stdout)
+            self.assertEqual(told["missing_files"], [self.path(parts[1])])
+            self.assertEqual([os.path.basename(file["path"]) for file in told["files"]],
+                             [parts[0], parts[2]])
+            self.assertIn(parts[1], told["obstacle"]["message"])
+            self.assertIn("kv_lora_rank", told["config"])
+        os.remove(self.path(parts[0]))
+        told = json.loads(self.done("inspect", "-m", self.path(parts[2]), "--json").stdout)
+        self.assertEqual(len(told["missing_files"]), 2)
+        self.assertIsNone(told["config"])
+        self.assertGreater(len(told["tensors"]), 5)
+        text = self.done("inspect", "-m", self.path(parts[2])).stdout.decode()
+        self.assertIn("only 1 of 3 files of the set; missing:", text)
+        self.assertNotIn("shape\n", text)
+        os.rename(self.path(parts[2]), self.path("renamed.gguf"))
+        text = self.done("inspect", "-m", self.path("renamed.gguf")).stdout.decode()
+        self.assertRegex(text, r"missing:\n +file 1 of 3\n +file 2 of 3\n")
+        self.refused(1, "-00001-of-00003", "run", "-m", self.path("renamed.gguf"), "-p", "x")
+        self.refused(1, "tokenizer", "tokenize", "-m", self.path("renamed.gguf"), "x")
+
+    def test_inspect_misses_a_tokenizer(self):
+        folder = self.path("v3")
+        shutil.copytree(os.path.join(TOYS, "v3"), folder)
+        told = json.loads(self.done("inspect", folder, "--json").stdout)
+        self.assertGreater(told["memory_plan"]["mapped"], 500_000)
+        self.assertNotIn("obstacle", told)
+        os.remove(os.path.join(folder, "tokenizer.json"))
+        told = json.loads(self.done("inspect", folder, "--json").stdout)
+        self.assertIn("tokenizer.json", told["obstacle"]["message"])
+        self.assertIn("kv_lora_rank", told["config"])
+
+    def test_inspect_looks_at_the_mtp_part_of_a_directory(self):
+        toy = os.path.join(TOYS, "v3")
+        for name in ["config.json", "tokenizer.json", "tokenizer_config.json"]:
+            shutil.copy(os.path.join(toy, name), self.folder.name)
+        with open(os.path.join(toy, "model.safetensors"), "rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size))
+            data = file.read()
+        header.pop("__metadata__", None)
+        layer, rest, body = {}, {}, b""
+        for name, entry in header.items():
+            if not name.startswith("model.layers.3."):
+                rest[name] = "model-00001-of-00002.safetensors"
+                continue
+            begin, end = entry["data_offsets"]
+            layer[name] = dict(entry, data_offsets=[len(body), len(body) + end - begin])
+            body += data[begin:end]
+        text = json.dumps(layer).encode()
+        with open(self.path("model-00002-of-00002.safetensors"), "wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text + body)
+        # By itself, and as what is there of a set.
+        given = self.path("model-00002-of-00002.safetensors")
+        told = json.loads(self.done("inspect", "-m", given, "--json").stdout)
+        self.assertEqual(len(told["tensors"]), len(layer))
+        self.assertIn("MTP layer alone", told["obstacle"]["message"])
+        with open(self.path("model.safetensors.index.json"), "w", encoding="utf-8") as file:
+            index = dict(rest, **{name: os.path.basename(given) for name in layer})
+            json.dump({"weight_map": index}, file)
+        told = json.loads(self.done("inspect", "-m", self.folder.name, "--json").stdout)
+        self.assertEqual(len(told["tensors"]), len(layer))
+        self.assertEqual([os.path.basename(path) for path in told["missing_files"]],
+                         ["model-00001-of-00002.safetensors"])
+        self.assertEqual(told["config"]["num_nextn_predict_layers"], 1)
+        ids = json.loads(self.done("tokenize", "-m", self.folder.name, "--json", "ab").stdout)
+        self.assertTrue(ids["tokens"])
+        self.refused(1, "00001-of-00002", "run", "-m", self.folder.name, "-p", "x")
 
     def test_quantise_chooses_mtp_layers(self):
         toy = os.path.join(TOYS, "v3", "v3-mtp-f32.gguf")

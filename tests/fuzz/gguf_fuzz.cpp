@@ -68,7 +68,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
               "refused in spite of being sound: " + message_of(read.status()));
     }
   }
-  {
+  for (const bool may_be_part : {false, true}) {  // of a set, whose other files are not there
+    options.allow_missing_files = may_be_part;
     const auto checkpoint = open_checkpoint(memory.files(), "f.gguf", options, {});
     if (checkpoint.ok()) {
       const std::string problem = test::problem_of(**checkpoint, {bytes});

@@ -22,6 +22,12 @@ void put_shards(hadal::test::MemoryFiles& memory) {
   }
 }
 
+size_t n_tensors_of(const hadal::SafetensorsSet& set) {
+  size_t n = 0;
+  for (const hadal::SafetensorsFile& file : set.files) n += file.tensors.size();
+  return n;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -50,14 +56,22 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   test::MemoryFiles memory;
   put_shards(memory);
   {
-    const auto shards =
+    const auto set =
         read_safetensors_set(memory.files(), "dir/", *index, "dir/index.json", options);
-    if (shards.ok()) {
-      size_t n_tensors = 0;
-      for (const SafetensorsFile& shard : *shards) n_tensors += shard.tensors.size();
-      HADAL_CHECK(n_tensors == names.size());
+    if (set.ok()) {
+      HADAL_CHECK(n_tensors_of(*set) == names.size() && set->missing.empty());
     } else {
-      HADAL_CHECK(!hint_of(shards.status()).empty());
+      HADAL_CHECK(!hint_of(set.status()).empty());
+    }
+    options.allow_missing_files = true;
+    const auto part =
+        read_safetensors_set(memory.files(), "dir/", *index, "dir/index.json", options);
+    if (part.ok()) {
+      HADAL_CHECK(!part->files.empty() && n_tensors_of(*part) <= names.size());
+      HADAL_CHECK(part->files.size() + part->missing.size() == index->files.size());
+      HADAL_CHECK(set.ok() == part->missing.empty());
+    } else {
+      HADAL_CHECK(!set.ok() && !hint_of(part.status()).empty());
     }
   }
   HADAL_CHECK(memory.n_open() == 0);

@@ -206,12 +206,23 @@ TEST_F(VerifierTest, Heads) {
   expect_found(verify(copies_.path(name)), "lm_head", Level::kNote, {"tie_word_embeddings"});
   copies_.keep_tensors(weights_of(name), no_head);
   expect_only(verify(copies_.path(name)), "lm_head", Level::kWarning, {"embedding serves"});
+  name = directory("v3", nullptr);
+  copies_.keep_tensors(weights_of(name), [](const std::string& tensor) {
+    return tensor != "model.embed_tokens.weight";
+  });
+  expect_found(verify(copies_.path(name)), "lm_head", Level::kError, {"embed_tokens is missing"});
   const std::string file = gguf("v3/v3-f32.gguf");
   copies_.replace(file, "output.weight", "outqut.weight");
-  expect_found(verify(kToys + "v3/v3-mtp-only-bf16.gguf"), "lm_head", Level::kError,
-               {"v3-mtp-only-bf16.gguf", "embed_tokens is missing"});
   // The trunk's only: attn_output.weight of a layer lost its name, too.
   expect_found(verify(copies_.path(file)), "lm_head", Level::kWarning, {"output.weight"});
+}
+
+// What it lacks is said once, and not as damage; its values are looked at.
+TEST_F(VerifierTest, AnMtpLayerAlone) {
+  const auto findings = verify(kToys + "v3/v3-mtp-only-bf16.gguf");
+  expect_only(findings, "tensors", Level::kError,
+              {"v3-mtp-only-bf16.gguf", "MTP layer alone", "layer 3"});
+  expect_found(findings, "values", Level::kOk, {"all finite"});
 }
 
 TEST_F(VerifierTest, RouterBias) {
