@@ -182,6 +182,7 @@ struct Bf16Scores {
   int64_t k;  // a multiple of kBf16Cols
   float* out;
   int64_t out_stride;
+  const uint16_t* next;  // as many rows that will be read after these, to be fetched ahead
 };
 
 // sums[j][c] += factors[j][0] * rows[0][c] + factors[j][1] * rows[1][c], ...

@@ -78,8 +78,8 @@ class Heads {
     }
   }
 
-  // The first n_rows cache rows of a page.
-  void attend(const std::byte* cached, int64_t n_rows) {
+  // The first n_rows cache rows of a page; `next` is the page after it.
+  void attend(const std::byte* cached, int64_t n_rows, const std::byte*) {
     const float* page = in_f32(cached, n_rows);
     score(page, n_rows);
     for (int64_t h = 0; h < n_; ++h) {
@@ -150,11 +150,11 @@ class Bf16Heads {
     }
   }
 
-  void attend(const std::byte* cached, int64_t n_rows) {
+  void attend(const std::byte* cached, int64_t n_rows, const std::byte* next) {
     const auto* page = reinterpret_cast<const uint16_t*>(cached);
     const int64_t row_dim = args_.latent_cache.row.dim();
-    kernels_.bf16->score(
-        {page, row_dim, n_rows, queries_, row_dim, n_, row_dim, scores_, kPageSize});
+    kernels_.bf16->score({page, row_dim, n_rows, queries_, row_dim, n_, row_dim, scores_, kPageSize,
+                          reinterpret_cast<const uint16_t*>(next)});
     for (int64_t h = 0; h < n_; ++h) {
       sums_.softmax[h].weigh_in_bf16(kernels_, scores_ + h * kPageSize, n_rows, args_.softmax_scale,
                                      weights_ + h * kPageSize, sums_.of(h), rank_);
@@ -241,8 +241,12 @@ class Attention {
     const int32_t* pages = rows.page_table.row_i32(*rows.session.row_i32(group.row));
     const int64_t n = n_positions(group.row), of_one = positions_of_a_stretch(n);
     const int64_t end = std::min(n, (stretch + 1) * of_one);
-    for (int64_t p = stretch * of_one; p < end; p += kPageSize)
-      heads.attend(args_.latent_cache.row_at(pages, p), std::min<int64_t>(kPageSize, end - p));
+    for (int64_t p = stretch * of_one; p < end; p += kPageSize) {
+      const std::byte* cached = args_.latent_cache.row_at(pages, p);
+      const int64_t after = p + kPageSize;
+      heads.attend(cached, std::min<int64_t>(kPageSize, end - p),
+                   after < n ? args_.latent_cache.row_at(pages, after) : cached);
+    }
   }
 
   GroupSums out_of(const Group& group, RunningSoftmax* softmax) const {

@@ -165,7 +165,8 @@ class Head {
       const int64_t n_rows = std::min<int64_t>(kPageSize, n - i);
       float* keys = nope_keys_ + i * n_nope;
       if (k_b.transposed) {  // its rows are outputs
-        kernels_.bf16->score({k_b_, rank, n_nope, latents, row_dim, n_rows, rank, keys, n_nope});
+        kernels_.bf16->score(
+            {k_b_, rank, n_nope, latents, row_dim, n_rows, rank, keys, n_nope, k_b_});
       } else {
         float* to[kPageSize];
         for (int64_t j = 0; j < n_rows; ++j) to[j] = keys + j * n_nope;

@@ -50,11 +50,12 @@ constexpr int kTile = 4;  // rows, and queries
 
 template <int n_q>
 HADAL_INLINE void score_tile(const Bf16Scores& p, const uint16_t* rows, const uint16_t* q,
-                             float* out) {
+                             float* out, const uint16_t* fetch) {
   __m512 sums[kTile * kTile];
   HADAL_UNROLL
   for (int i = 0; i < kTile * kTile; ++i) sums[i] = _mm512_setzero_ps();
   for (int64_t k = 0; k < p.k; k += 32) {
+    __builtin_prefetch(fetch + k, 0, 2);  // to L2
     __m512i r[kTile];
     HADAL_UNROLL
     for (int i = 0; i < kTile; ++i) r[i] = load(rows + i * p.row_stride + k);
@@ -73,14 +74,17 @@ HADAL_INLINE void score_tile(const Bf16Scores& p, const uint16_t* rows, const ui
   }
 }
 
+// Every tile fetches a row of those that come next: memory is asked all the time, and not only
+// while rows are read for the first time.
 void score(const Bf16Scores& p) {
   for (int64_t i = 0; i < p.n_rows; i += kTile) {
     const uint16_t* rows = p.rows + i * p.row_stride;
+    const uint16_t* fetch = p.next + i * p.row_stride;
     int64_t j = 0;
-    for (; j + kTile <= p.n_q; j += kTile)
-      score_tile<kTile>(p, rows, p.q + j * p.q_stride, p.out + j * p.out_stride + i);
+    for (; j + kTile <= p.n_q; j += kTile, fetch += p.row_stride)
+      score_tile<kTile>(p, rows, p.q + j * p.q_stride, p.out + j * p.out_stride + i, fetch);
     for (; j < p.n_q; ++j)
-      score_tile<1>(p, rows, p.q + j * p.q_stride, p.out + j * p.out_stride + i);
+      score_tile<1>(p, rows, p.q + j * p.q_stride, p.out + j * p.out_stride + i, fetch);
   }
 }
 
