@@ -75,6 +75,9 @@ HADAL_INLINE Ints where_bytes_above(Ints x, int limit) {
 HADAL_INLINE Ints add_to_bytes(Ints x, int b) {
   return as_ints(vaddq_s8(as_bytes(x), vdupq_n_s8(static_cast<int8_t>(b))));
 }
+HADAL_INLINE Ints add_halves(Ints a, Ints b) {
+  return as_ints(vaddq_s16(as_halves(a), as_halves(b)));
+}
 HADAL_INLINE Ints mul_halves(Ints a, Ints b) {
   return as_ints(vmulq_s16(as_halves(a), as_halves(b)));
 }
