@@ -30,7 +30,7 @@ struct Desk {
   Int8Stretch* rounded;  // [kPassRows][kDeskStretches]
   uint16_t* bf16;        // [kDeskBf16], rows of x as products of bf16 want them
 
-  static constexpr int64_t kSums = int64_t{64} << 10;
+  static constexpr int64_t kSums = int64_t{64} << 10;  // a quarter of a small L2 cache
 
   // With `sums` behind it, for who has no sums there.
   uint16_t* e4m3_panel() const { return reinterpret_cast<uint16_t*>(panel); }

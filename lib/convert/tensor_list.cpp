@@ -81,9 +81,9 @@ class Lister {
     HADAL_RETURN_IF_ERROR(check_stacks());
     if (list_.tensors.empty()) {
       return fail(HADAL_E_UNSUPPORTED,
-                  absl::StrCat(checkpoint_.files()[0]->path(),
-                               ": nothing is left to be written: found the MTP layer alone"),
-                  "Keep the MTP layer, or take the file of the model.");
+                  absl::StrCat(checkpoint_.files()[0]->path(), ": nothing is left to be written"),
+                  "A file with the MTP layer alone has nothing else: keep the layer, or take the "
+                  "file of the model.");
     }
     for (OutputTensor& tensor : list_.tensors) {
       tensor.name_in_file = gguf_tensor_name(tensor.name);

@@ -389,7 +389,7 @@ template <class Shape>
   constexpr auto at_most = [](int n) { return n < kMost ? n : kMost; };
   for (int vec = 0; vec < kInt8Vecs; vec += kInt8TileW) {
     const auto tile = [&]<int n_x>(int64_t j) HADAL_LAMBDA {
-      // The rows of the next tile, which are as many or one less.
+      // As many rows as this tile has: the next has about as many.
       const bool is_last = j + n_x >= p.n_x;
       const NextX next = is_last ? NextX{p.x, s + 1}
                                  : NextX{p.x + (j + 2 * n_x <= p.n_x ? j + n_x : p.n_x - n_x), s};

@@ -47,15 +47,9 @@ HADAL_INLINE Ints mul_ints(Ints a, uint32_t b) {
 HADAL_INLINE Ints shift_ints_right(Ints x, int n) { return _mm256_srli_epi32(x, n); }
 HADAL_INLINE Ints shift_halves_right(Ints x, int n) { return _mm256_srli_epi16(x, n); }
 HADAL_INLINE Ints shift_ints_left(Ints x, int n) { return _mm256_slli_epi32(x, n); }
-HADAL_INLINE Ints and_int_vectors(Ints a, Ints b) { return _mm256_and_si256(a, b); }
 HADAL_INLINE Ints mul_int_vectors(Ints a, Ints b) { return _mm256_mullo_epi32(a, b); }
-HADAL_INLINE Ints abs_bytes(Ints x) { return _mm256_abs_epi8(x); }
 HADAL_INLINE Ints add_bytes_of(Ints a, Ints b) { return _mm256_add_epi8(a, b); }
 HADAL_INLINE Ints sub_bytes(Ints a, Ints b) { return _mm256_sub_epi8(a, b); }
-// All bits of the bytes that are above the limit.
-HADAL_INLINE Ints where_bytes_above(Ints x, int limit) {
-  return _mm256_cmpgt_epi8(x, _mm256_set1_epi8(static_cast<char>(limit)));
-}
 HADAL_INLINE Ints add_to_bytes(Ints x, int b) {
   return _mm256_add_epi8(x, _mm256_set1_epi8(static_cast<char>(b)));
 }

@@ -47,14 +47,9 @@ HADAL_INLINE Ints shift_halves_right(Ints x, int n) {
 HADAL_INLINE Ints shift_ints_left(Ints x, int n) {
   return _mm512_slli_epi32(x, static_cast<unsigned>(n));
 }
-HADAL_INLINE Ints and_int_vectors(Ints a, Ints b) { return _mm512_and_si512(a, b); }
 HADAL_INLINE Ints mul_int_vectors(Ints a, Ints b) { return _mm512_mullo_epi32(a, b); }
-HADAL_INLINE Ints abs_bytes(Ints x) { return _mm512_abs_epi8(x); }
 HADAL_INLINE Ints add_bytes_of(Ints a, Ints b) { return _mm512_add_epi8(a, b); }
 HADAL_INLINE Ints sub_bytes(Ints a, Ints b) { return _mm512_sub_epi8(a, b); }
-HADAL_INLINE Ints where_bytes_above(Ints x, int limit) {
-  return _mm512_movm_epi8(_mm512_cmpgt_epi8_mask(x, _mm512_set1_epi8(static_cast<char>(limit))));
-}
 HADAL_INLINE Ints add_to_bytes(Ints x, int b) {
   return _mm512_add_epi8(x, _mm512_set1_epi8(static_cast<char>(b)));
 }

@@ -79,12 +79,14 @@ HADAL_INLINE void score_tile(const Bf16Scores& p, const uint16_t* rows, const ui
 void score(const Bf16Scores& p) {
   for (int64_t i = 0; i < p.n_rows; i += kTile) {
     const uint16_t* rows = p.rows + i * p.row_stride;
-    const uint16_t* fetch = p.next + i * p.row_stride;
+    const auto tile = [&]<int n_q>(int64_t j) HADAL_LAMBDA {
+      const int64_t fetched = at_most(i + j / kTile, p.n_rows - 1);
+      score_tile<n_q>(p, rows, p.q + j * p.q_stride, p.out + j * p.out_stride + i,
+                      p.next + fetched * p.row_stride);
+    };
     int64_t j = 0;
-    for (; j + kTile <= p.n_q; j += kTile, fetch += p.row_stride)
-      score_tile<kTile>(p, rows, p.q + j * p.q_stride, p.out + j * p.out_stride + i, fetch);
-    for (; j < p.n_q; ++j)
-      score_tile<1>(p, rows, p.q + j * p.q_stride, p.out + j * p.out_stride + i, fetch);
+    for (; j + kTile <= p.n_q; j += kTile) tile.template operator()<kTile>(j);
+    for (; j < p.n_q; ++j) tile.template operator()<1>(j);
   }
 }
 

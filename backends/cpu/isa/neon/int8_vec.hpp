@@ -62,16 +62,11 @@ HADAL_INLINE Ints shift_halves_right(Ints x, int n) {
 HADAL_INLINE Ints shift_ints_left(Ints x, int n) {
   return as_ints(as_words(x) << static_cast<uint32_t>(n));
 }
-HADAL_INLINE Ints and_int_vectors(Ints a, Ints b) { return vandq_s32(a, b); }
 HADAL_INLINE Ints mul_int_vectors(Ints a, Ints b) { return vmulq_s32(a, b); }
-HADAL_INLINE Ints abs_bytes(Ints x) { return as_ints(vabsq_s8(as_bytes(x))); }
 HADAL_INLINE Ints add_bytes_of(Ints a, Ints b) {
   return as_ints(vaddq_s8(as_bytes(a), as_bytes(b)));
 }
 HADAL_INLINE Ints sub_bytes(Ints a, Ints b) { return as_ints(vsubq_s8(as_bytes(a), as_bytes(b))); }
-HADAL_INLINE Ints where_bytes_above(Ints x, int limit) {
-  return as_ints(vcgtq_s8(as_bytes(x), vdupq_n_s8(static_cast<int8_t>(limit))));
-}
 HADAL_INLINE Ints add_to_bytes(Ints x, int b) {
   return as_ints(vaddq_s8(as_bytes(x), vdupq_n_s8(static_cast<int8_t>(b))));
 }
